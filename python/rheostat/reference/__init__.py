@@ -1,0 +1,1 @@
+"""The whole library in NumPy: short, slow, and what the fast code must equal bit by bit."""

@@ -1,0 +1,87 @@
+//! One enum, one variant per broken promise. Each prints as one sentence that names the argument,
+//! the rule and the value.
+
+use std::fmt;
+
+/// What a caller or a model did wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Error {
+    /// A knob breaks its rule: the caller's fault.
+    Knob {
+        /// The argument's name.
+        argument: &'static str,
+        /// What it must be, as in `must be in (0, 1]`.
+        rule: &'static str,
+        /// The offending value.
+        value: Number,
+        /// The row it belongs to, where the knob has one value per row.
+        row: Option<usize>,
+    },
+    /// A logit is NaN, `+inf`, or becomes infinite as a float32: the model's fault.
+    Logit {
+        /// The lowest row with such a logit.
+        row: usize,
+        /// The lowest such token in that row.
+        token: usize,
+        /// The logit.
+        value: f64,
+    },
+    /// A row without a finite logit: the model's fault.
+    NoFiniteLogit {
+        /// The lowest such row.
+        row: usize,
+    },
+}
+
+/// The value in an error's sentence: printed as Python prints it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A float.
+    Float(f64),
+    /// An integer, wide enough for any u64.
+    Int(i128),
+}
+
+impl Error {
+    /// The same error in another row: a row is checked on its own, its place is known outside.
+    #[must_use]
+    pub fn in_row(self, at: usize) -> Self {
+        match self {
+            Self::Logit { token, value, .. } => Self::Logit { row: at, token, value },
+            Self::NoFiniteLogit { .. } => Self::NoFiniteLogit { row: at },
+            knob @ Self::Knob { .. } => knob,
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Float(value) if value.is_nan() => f.write_str("nan"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Int(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Knob { argument, rule, value, row: None } => {
+                write!(f, "{argument} {rule}, got {value}")
+            }
+            Self::Knob { argument, rule, value, row: Some(row) } => {
+                write!(f, "{argument} {rule}, got {value} for row {row}")
+            }
+            Self::Logit { row, token, value } => {
+                let value = Number::Float(*value);
+                write!(f, "logits must be finite or -inf, got {value} at row {row}, token {token}")
+            }
+            Self::NoFiniteLogit { row } => {
+                write!(f, "logits must have a finite value in every row, got none in row {row}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
