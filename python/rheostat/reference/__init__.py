@@ -1,1 +1,24 @@
-"""The whole library in NumPy: short, slow, and what the fast code must equal bit by bit."""
+"""The whole library in NumPy: short, slow, and what the fast code must equal bit by bit.
+
+Read `law` first, then `chain`, then the rest in any order. The names, signatures and errors are those of `rheostat`.
+"""
+
+from rheostat.errors import KnobError, LogitsError
+from rheostat.reference.filters import min_p, top_k, top_p
+from rheostat.reference.law import LAW
+from rheostat.reference.sampling import choose, kept, sample
+from rheostat.reference.softmax import log_softmax, softmax
+
+__all__ = [
+    "LAW",
+    "KnobError",
+    "LogitsError",
+    "choose",
+    "kept",
+    "log_softmax",
+    "min_p",
+    "sample",
+    "softmax",
+    "top_k",
+    "top_p",
+]
