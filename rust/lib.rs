@@ -1,14 +1,35 @@
 //! From a row of logits to a token on a CPU: exact, reproducible, at memory speed.
 //!
-//! The map, one import direction from top to bottom:
+//! The map, from the ground up; a module uses only what stands above it.
 //!
 //! | module | idea |
 //! |---|---|
 //! | [`error`] | what can go wrong, one sentence each |
+//! | [`simd`] | the passes over a row, the same bits at every SIMD level |
+//! | [`law`] | integer weights, their sum, the order of tokens, the draw |
+//! | [`rng`] | chance from (seed, stream, position) |
+//! | [`knobs`] | the knobs, their rules, the presets |
+//! | [`select`] | where the order is cut, in linear time |
+//! | [`urn`] | draws from a kept set |
+//! | [`chain`] | filters in an order: from a row to its kept set |
+//! | [`softmax`], [`filters`] | a row of results |
+//! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 
+pub mod chain;
 pub mod error;
+pub mod filters;
+pub mod knobs;
+pub mod law;
+pub mod rng;
+pub mod scratch;
+pub mod select;
+pub mod simd;
+pub mod softmax;
+pub mod threads;
+pub mod urn;
 
 pub use error::Error;
+pub use knobs::{Knobs, Step};
 
 #[cfg(feature = "python")]
 mod python;

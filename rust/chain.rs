@@ -1,0 +1,188 @@
+//! The chain: filters in an order, each working on what the ones before it have kept.
+//!
+//! Between steps there are the kept tokens' logits in id order and the temperature applied so far (1 before
+//! its place). As a filter sees nothing else, `sample(top_p(x, p))` is `sample(x, top_p = p)`, bit for bit.
+
+use crate::law;
+use crate::scratch::Scratch;
+use crate::select::{self, Cut};
+use crate::simd::{self, Level};
+use crate::urn::Urn;
+use crate::{Error, Knobs, Step};
+
+/// Candidates for a prefix of the order are first looked for within these distances of the maximum, in
+/// powers of two of the weight.
+const WINDOWS: [f32; 3] = [6.0, 10.0, 14.0];
+
+/// What a chain has kept of one row.
+pub struct Kept<'a> {
+    row: &'a [f32],
+    scratch: &'a mut Scratch,
+    /// Whether the kept tokens stand in the scratch; else they are the whole row.
+    narrowed: bool,
+    maximum: f32,
+    temperature: f64,
+}
+
+/// Runs the chain over a row.
+///
+/// # Errors
+/// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
+pub fn keep<'a>(
+    row: &'a [f32],
+    knobs: &Knobs,
+    chain: &[Step],
+    scratch: &'a mut Scratch,
+) -> Result<Kept<'a>, Error> {
+    let maximum = law::check_row(row)?;
+    let mut kept = Kept { row, scratch, narrowed: false, maximum, temperature: 1.0 };
+    for step in chain {
+        match step {
+            Step::Temperature if knobs.temperature == 0.0 => kept.keep_first(),
+            Step::Temperature => kept.temperature = knobs.temperature,
+            Step::TopK if knobs.top_k == 0 => {}
+            Step::TopK => kept.keep_top_k(knobs.top_k),
+            Step::TopP if knobs.top_p == 1.0 => {}
+            Step::TopP => kept.keep_top_p(knobs.top_p),
+            Step::MinP if knobs.min_p == 0.0 => {}
+            Step::MinP => kept.keep_min_p(knobs.min_p),
+        }
+    }
+    Ok(kept)
+}
+
+impl<'a> Kept<'a> {
+    /// The logits of the kept tokens, in id order; -inf among them where nothing was filtered.
+    #[must_use]
+    pub fn logits(&self) -> &[f32] {
+        if self.narrowed { &self.scratch.xs } else { self.row }
+    }
+
+    /// The kept tokens with their logits, in id order.
+    pub fn tokens(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let ids = if self.narrowed { Some(&self.scratch.ids) } else { None };
+        let tokens = self.logits().iter().enumerate();
+        tokens
+            .map(move |(at, x)| (ids.map_or(at, |ids| ids[at] as usize), *x))
+            .filter(|(_, x)| *x > f32::NEG_INFINITY)
+    }
+
+    /// The id of the token at this place of [`Self::logits`].
+    #[must_use]
+    pub fn id(&self, at: usize) -> usize {
+        if self.narrowed { self.scratch.ids[at] as usize } else { at }
+    }
+
+    /// Whether nothing was filtered.
+    #[must_use]
+    pub fn is_whole_row(&self) -> bool {
+        !self.narrowed
+    }
+
+    /// Greedy: the first token in the law's order, and no other.
+    fn keep_first(&mut self) {
+        let at = self.logits().iter().position(|x| *x == self.maximum).unwrap_or(0);
+        let (x, id) = (self.logits()[at], self.id(at) as u32);
+        self.replace_by([x], [id]);
+    }
+
+    fn keep_top_k(&mut self, k: usize) {
+        if k >= self.logits().len() {
+            return;
+        }
+        self.narrow_to_candidates(k as u64, |logits, _| logits.len() as u64);
+        let Scratch { xs, ids, members, .. } = &mut *self.scratch;
+        if k < xs.len() {
+            select::cut(xs, |_| 1, k as u64, members).retain(xs, ids);
+        }
+    }
+
+    fn keep_top_p(&mut self, p: f64) {
+        let (maximum, scale) = (self.maximum, law::scale_of(self.temperature));
+        let level = Level::current();
+        let target = law::share(p, simd::sum_weights(level, self.logits(), maximum, scale));
+        self.narrow_to_candidates(target, |logits, _| simd::sum_weights(level, logits, maximum, scale));
+        self.weigh(scale);
+        let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
+        let cut = select::cut(xs, |at| law::integer_weight(weights[at]), target, members);
+        cut.retain(xs, ids);
+    }
+
+    /// Keeps W >= ceil(min_p * 2**43). First by logit, from below with a margin that covers every rounding;
+    /// then by the weights themselves, which are no monotone function of the logits in their last bit.
+    fn keep_min_p(&mut self, min_p: f64) {
+        let scale = law::scale_of(self.temperature);
+        let least = law::share(min_p, law::UNIT);
+        let y = ((least as f64 - 0.5) / law::UNIT as f64).log2() - 0.01;
+        self.narrow(self.logit_at(y, scale));
+        self.weigh(scale);
+        let Scratch { xs, ids, weights, .. } = &mut *self.scratch;
+        let mut kept = 0;
+        for at in 0..xs.len() {
+            (xs[kept], ids[kept]) = (xs[at], ids[at]);
+            kept += usize::from(law::integer_weight(weights[at]) >= least);
+        }
+        xs.truncate(kept);
+        ids.truncate(kept);
+    }
+
+    /// A logit at most as high as the one whose weight is 2**y.
+    fn logit_at(&self, y: f64, scale: f32) -> f32 {
+        let logit = (f64::from(self.maximum) + y / f64::from(scale)) as f32;
+        logit.next_down().max(f32::MIN)
+    }
+
+    /// Leaves in the scratch a prefix of the law's order, cut between logits, whose mass reaches `target`;
+    /// all that is kept where no window does.
+    fn narrow_to_candidates(&mut self, target: u64, mass: impl Fn(&[f32], &[u32]) -> u64) {
+        if self.narrowed {
+            return;
+        }
+        let scale = law::scale_of(self.temperature);
+        for window in WINDOWS {
+            self.narrow(self.logit_at(-f64::from(window), scale));
+            if mass(&self.scratch.xs, &self.scratch.ids) >= target {
+                return;
+            }
+            self.narrowed = false;
+        }
+        self.narrow(f32::MIN);
+    }
+
+    /// Leaves in the scratch the kept logits at or above `cut`.
+    fn narrow(&mut self, cut: f32) {
+        let Scratch { xs, ids, .. } = &mut *self.scratch;
+        if self.narrowed {
+            Cut { logit: cut, ties: usize::MAX }.retain(xs, ids);
+        } else {
+            xs.clear();
+            ids.clear();
+            simd::gather_at_least(Level::current(), self.row, cut, xs, ids);
+            self.narrowed = true;
+        }
+    }
+
+    /// Leaves in the scratch the float weights of the narrowed tokens.
+    fn weigh(&mut self, scale: f32) {
+        let Scratch { xs, weights, .. } = &mut *self.scratch;
+        weights.resize(xs.len(), 0.0);
+        simd::store_weights(Level::current(), xs, self.maximum, scale, weights);
+    }
+
+    fn replace_by<const N: usize>(&mut self, xs: [f32; N], ids: [u32; N]) {
+        self.scratch.xs.clear();
+        self.scratch.ids.clear();
+        self.scratch.xs.extend(xs);
+        self.scratch.ids.extend(ids);
+        self.narrowed = true;
+    }
+
+    /// Makes ready to draw: one exact pass over what is kept.
+    #[must_use]
+    pub fn into_urn(self) -> Urn<'a> {
+        let Self { row, scratch, narrowed, maximum, temperature } = self;
+        let Scratch { xs, ids, weights, sums, .. } = scratch;
+        let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
+        Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums)
+    }
+}

@@ -1,0 +1,73 @@
+//! Chance without state: (seed, stream, position) decides, through one block of Philox4x64-10.
+//!
+//! Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". The block is NumPy's:
+//! `np.random.Philox(key=seed + (stream << 64), counter=position).random_raw(4)`.
+
+/// The word of a block that draws the token. (1 gates XTC, 2 accepts a draft, 3 draws the residual.)
+pub const TOKEN: usize = 0;
+
+const ROUNDS: usize = 10;
+const MULTIPLIERS: [u64; 2] = [0xD2E7_470E_E14C_6C93, 0xCA5A_8263_9512_1157];
+/// The golden ratio and sqrt(3) - 1, by which the key moves on from round to round.
+const WEYL: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B];
+
+/// One block of four words.
+#[must_use]
+pub fn philox4x64(key: [u64; 2], counter: [u64; 4]) -> [u64; 4] {
+    let [mut k0, mut k1] = key;
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    for _ in 0..ROUNDS {
+        let a = u128::from(MULTIPLIERS[0]) * u128::from(c0);
+        let b = u128::from(MULTIPLIERS[1]) * u128::from(c2);
+        (c0, c1, c2, c3) = ((b >> 64) as u64 ^ c1 ^ k0, b as u64, (a >> 64) as u64 ^ c3 ^ k1, a as u64);
+        k0 = k0.wrapping_add(WEYL[0]);
+        k1 = k1.wrapping_add(WEYL[1]);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// The four words of (seed, stream, position). NumPy steps its counter before it uses it, so this is block
+/// position + 1.
+#[must_use]
+pub fn words(seed: u64, stream: u64, position: u64) -> [u64; 4] {
+    let (low, carry) = position.overflowing_add(1);
+    philox4x64([seed, stream], [low, u64::from(carry), 0, 0])
+}
+
+/// 64 fresh bits from the operating system.
+///
+/// # Errors
+/// Where the system has none to give.
+pub fn fresh_seed() -> Result<u64, getrandom::Error> {
+    getrandom::u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers of the authors' Random123 1.14, file `kat_vectors`.
+    #[test]
+    fn philox_gives_the_published_vectors() {
+        assert_eq!(
+            philox4x64([0; 2], [0; 4]),
+            [0x16554d9eca36314c, 0xdb20fe9d672d0fdc, 0xd7e772cee186176b, 0x7e68b68aec7ba23b]
+        );
+        assert_eq!(
+            philox4x64([u64::MAX; 2], [u64::MAX; 4]),
+            [0x87b092c3013fe90b, 0x438c3c67be8d0224, 0x9cc7d7c69cd777b6, 0xa09caebf594f0ba0]
+        );
+        assert_eq!(
+            philox4x64(
+                [0x452821e638d01377, 0xbe5466cf34e90c6c],
+                [0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89]
+            ),
+            [0xa528f45403e61d95, 0x38c72dbd566e9788, 0xa5a1610e72fd18b5, 0x57bd43b5e52b7fe6]
+        );
+    }
+
+    #[test]
+    fn position_carries_into_the_next_counter_word() {
+        assert_eq!(words(1, 2, u64::MAX), philox4x64([1, 2], [0, 1, 0, 0]));
+    }
+}

@@ -1,0 +1,140 @@
+//! The AVX2 level: 8 lanes.
+
+use std::arch::x86_64::*;
+
+use super::vector::{Vector, compress_by_steps, compress_positions_by_steps};
+
+/// Eight float32 lanes.
+#[derive(Clone, Copy)]
+pub struct F32x8(__m256);
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+// SAFETY, for every block here: the intrinsics need AVX2 and FMA, and these methods are inlined only into
+// kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory take
+// slices whose first 8 values they check for.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Vector for F32x8 {
+    const LANES: usize = 8;
+    type Mask = __m256;
+    type Wide = (__m256d, __m256d);
+    type Lows = __m256i;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { _mm256_set1_ps(value) })
+    }
+    #[inline(always)]
+    fn load(values: &[f32]) -> Self {
+        let values = &values[..8];
+        Self(unsafe { _mm256_loadu_ps(values.as_ptr()) })
+    }
+    #[inline(always)]
+    fn store(self, values: &mut [f32]) {
+        let values = &mut values[..8];
+        unsafe { _mm256_storeu_ps(values.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn fma(self, factor: Self, addend: Self) -> Self {
+        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { _mm256_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn rint(self) -> Self {
+        Self(unsafe { _mm256_round_ps::<NEAREST>(self.0) })
+    }
+    #[inline(always)]
+    fn times_power_of_two(self, n: Self) -> Self {
+        // Into the exponent's bits: the results are normal numbers.
+        unsafe {
+            let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(n.0));
+            Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), exponent)))
+        }
+    }
+    #[inline(always)]
+    fn or_zero_below(self, y: Self, bound: Self) -> Self {
+        Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(y.0, bound.0), self.0) })
+    }
+    #[inline(always)]
+    fn is_unordered(self, other: Self) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn or(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_or_ps(a, b) }
+    }
+    #[inline(always)]
+    fn none() -> __m256 {
+        unsafe { _mm256_setzero_ps() }
+    }
+    #[inline(always)]
+    fn any(mask: __m256) -> bool {
+        unsafe { _mm256_movemask_ps(mask) != 0 }
+    }
+    #[inline(always)]
+    fn bits_at_least(self, other: Self) -> u32 {
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0)) as u32 }
+    }
+    #[inline(always)]
+    fn wide_zero() -> Self::Wide {
+        unsafe { (_mm256_setzero_pd(), _mm256_setzero_pd()) }
+    }
+    #[inline(always)]
+    fn add_to_wide(self, total: Self::Wide) -> Self::Wide {
+        unsafe {
+            let low = _mm256_cvtps_pd(_mm256_castps256_ps128(self.0));
+            let high = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(self.0));
+            (_mm256_add_pd(total.0, low), _mm256_add_pd(total.1, high))
+        }
+    }
+    #[inline(always)]
+    fn wide_sum(total: Self::Wide) -> u64 {
+        let mut lanes = [0.0; 8];
+        unsafe {
+            _mm256_storeu_pd(lanes[..4].as_mut_ptr(), total.0);
+            _mm256_storeu_pd(lanes[4..].as_mut_ptr(), total.1);
+        }
+        lanes.iter().fold(0, |sum, &lane| sum.wrapping_add(lane as i64 as u64))
+    }
+    #[inline(always)]
+    fn lows_zero() -> __m256i {
+        unsafe { _mm256_setzero_si256() }
+    }
+    #[inline(always)]
+    fn add_rounded(self, total: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(total, _mm256_cvtps_epi32(_mm256_round_ps::<NEAREST>(self.0))) }
+    }
+    #[inline(always)]
+    fn add_lows_to_wide(lows: __m256i, total: Self::Wide) -> Self::Wide {
+        unsafe {
+            let low = _mm256_cvtepi32_pd(_mm256_castsi256_si128(lows));
+            let high = _mm256_cvtepi32_pd(_mm256_extracti128_si256::<1>(lows));
+            (_mm256_add_pd(total.0, low), _mm256_add_pd(total.1, high))
+        }
+    }
+    #[inline(always)]
+    fn compress(self, bits: u32, values: &mut [f32]) {
+        let mut lanes = [0.0; 8];
+        self.store(&mut lanes);
+        compress_by_steps(lanes, bits, values);
+    }
+    #[inline(always)]
+    fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
+        compress_positions_by_steps::<8>(bits, base, ids);
+    }
+}

@@ -1,0 +1,141 @@
+//! The AVX-512 level: 16 lanes.
+
+use std::arch::x86_64::*;
+
+use super::vector::Vector;
+
+/// Sixteen float32 lanes.
+#[derive(Clone, Copy)]
+pub struct F32x16(__m512);
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+// SAFETY, for every block here: the intrinsics need AVX-512 F and DQ, and these methods are inlined only
+// into kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory
+// take slices whose first 16 values they check for.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Vector for F32x16 {
+    const LANES: usize = 16;
+    type Mask = __mmask16;
+    type Wide = (__m512d, __m512d);
+    type Lows = __m512i;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+    #[inline(always)]
+    fn load(values: &[f32]) -> Self {
+        let values = &values[..16];
+        Self(unsafe { _mm512_loadu_ps(values.as_ptr()) })
+    }
+    #[inline(always)]
+    fn store(self, values: &mut [f32]) {
+        let values = &mut values[..16];
+        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn fma(self, factor: Self, addend: Self) -> Self {
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn rint(self) -> Self {
+        Self(unsafe { _mm512_roundscale_ps::<NEAREST>(self.0) })
+    }
+    #[inline(always)]
+    fn times_power_of_two(self, n: Self) -> Self {
+        Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
+    }
+    #[inline(always)]
+    fn or_zero_below(self, y: Self, bound: Self) -> Self {
+        Self(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(y.0, bound.0), self.0) })
+    }
+    #[inline(always)]
+    fn is_unordered(self, other: Self) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn or(a: __mmask16, b: __mmask16) -> __mmask16 {
+        a | b
+    }
+    #[inline(always)]
+    fn none() -> __mmask16 {
+        0
+    }
+    #[inline(always)]
+    fn any(mask: __mmask16) -> bool {
+        mask != 0
+    }
+    #[inline(always)]
+    fn bits_at_least(self, other: Self) -> u32 {
+        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn wide_zero() -> Self::Wide {
+        unsafe { (_mm512_setzero_pd(), _mm512_setzero_pd()) }
+    }
+    #[inline(always)]
+    fn add_to_wide(self, total: Self::Wide) -> Self::Wide {
+        unsafe {
+            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(self.0));
+            let high = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(self.0));
+            (_mm512_add_pd(total.0, low), _mm512_add_pd(total.1, high))
+        }
+    }
+    #[inline(always)]
+    fn wide_sum(total: Self::Wide) -> u64 {
+        unsafe {
+            let low = _mm512_cvtpd_epi64(total.0);
+            let high = _mm512_cvtpd_epi64(total.1);
+            _mm512_reduce_add_epi64(_mm512_add_epi64(low, high)) as u64
+        }
+    }
+    #[inline(always)]
+    fn lows_zero() -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    fn add_rounded(self, total: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi32(total, _mm512_cvt_roundps_epi32::<NEAREST>(self.0)) }
+    }
+    #[inline(always)]
+    fn add_lows_to_wide(lows: __m512i, total: Self::Wide) -> Self::Wide {
+        unsafe {
+            let low = _mm512_cvtepi32_pd(_mm512_castsi512_si256(lows));
+            let high = _mm512_cvtepi32_pd(_mm512_extracti32x8_epi32::<1>(lows));
+            (_mm512_add_pd(total.0, low), _mm512_add_pd(total.1, high))
+        }
+    }
+    #[inline(always)]
+    fn compress(self, bits: u32, values: &mut [f32]) {
+        // Compressed in a register and stored whole: the instruction that compresses to memory is many
+        // times slower on some CPUs.
+        Self(unsafe { _mm512_maskz_compress_ps(bits as __mmask16, self.0) }).store(values);
+    }
+    #[inline(always)]
+    fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
+        let ids = &mut ids[..16];
+        unsafe {
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let positions = _mm512_add_epi32(lanes, _mm512_set1_epi32(base as i32));
+            let packed = _mm512_maskz_compress_epi32(bits as __mmask16, positions);
+            _mm512_storeu_si512(ids.as_mut_ptr().cast(), packed);
+        }
+    }
+}

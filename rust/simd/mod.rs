@@ -1,0 +1,160 @@
+//! The passes over a row, each written once over [`Vector`] and compiled at every SIMD level.
+//!
+//! The level is found once: the best that the CPU has, capped by the environment variable
+//! `RHEOSTAT_SIMD` (`portable`, `avx2` or `avx512`). Every level gives the same bits: the kernels
+//! use IEEE operations alone, and sums are taken where they are exact. With `python/dlpack.rs` this
+//! folder is the only place where `unsafe` may appear.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod kernels;
+mod portable;
+mod vector;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+pub use kernels::Maximum;
+
+/// A set of CPU instructions that the kernels are compiled for. A value exists only for what this CPU
+/// can run, which is what makes the kernels safe to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Set {
+    /// Whatever the target's baseline has; without a hardware fma an exact one in float64.
+    Portable = 1,
+    /// x86-64 with AVX2 and FMA: 8 lanes.
+    Avx2 = 2,
+    /// x86-64 with AVX-512 F and DQ: 16 lanes.
+    Avx512 = 3,
+}
+
+/// The simplest first.
+const SETS: [Set; 3] = [Set::Portable, Set::Avx2, Set::Avx512];
+
+/// The level in use, 0 before it is found.
+static CURRENT: AtomicU8 = AtomicU8::new(0);
+
+impl Level {
+    /// The levels that this CPU can run, the simplest first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
+        SETS.into_iter().filter(|set| set.is_available()).map(Self)
+    }
+
+    /// The level of that name, if this CPU can run it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::available().find(|level| level.name() == name)
+    }
+
+    /// The name that `RHEOSTAT_SIMD` takes and `build_info()` shows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// The level in use.
+    #[must_use]
+    pub fn current() -> Self {
+        match CURRENT.load(Ordering::Relaxed) {
+            1 => Self(Set::Portable),
+            2 => Self(Set::Avx2),
+            3 => Self(Set::Avx512),
+            _ => Self::detect(),
+        }
+    }
+
+    /// Uses this level from now on.
+    pub fn make_current(self) {
+        CURRENT.store(self.0 as u8, Ordering::Relaxed);
+    }
+
+    /// The best available level under the environment's cap. A cap that names no level is no cap: a
+    /// library must not fail at import over a misspelt variable, and `build_info()` tells the level.
+    fn detect() -> Self {
+        let cap = std::env::var("RHEOSTAT_SIMD").unwrap_or_default();
+        let cap = SETS.into_iter().find(|set| set.name() == cap).unwrap_or(Set::Avx512);
+        let best = Self::available().rfind(|level| level.0 <= cap).unwrap_or(Self(Set::Portable));
+        best.make_current();
+        best
+    }
+}
+
+impl Set {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+}
+
+/// A kernel of `kernels` as a safe function that takes the level first.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn on_avx2($($arg: $type),*) $(-> $result)? {
+                    kernels::$name::<avx2::F32x8>($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+                fn on_avx512($($arg: $type),*) $(-> $result)? {
+                    kernels::$name::<avx512::F32x16>($($arg),*)
+                }
+                match level.0 {
+                    Set::Portable => {}
+                    // SAFETY: a `Level` exists only where `is_available` has found its features.
+                    Set::Avx2 => return unsafe { on_avx2($($arg),*) },
+                    // SAFETY: as above.
+                    Set::Avx512 => return unsafe { on_avx512($($arg),*) },
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let Level(_) = level;
+            kernels::$name::<portable::F32x4>($($arg),*)
+        }
+    )*};
+}
+
+kernels! {
+    /// The row's largest logit, and whether the row holds a NaN.
+    fn maximum(row: &[f32]) -> Maximum;
+    /// sum(W) over the row: exact.
+    fn sum_weights(row: &[f32], maximum: f32, scale: f32) -> u64;
+    /// Writes the float weights w into `out`, of the row's length.
+    fn store_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]);
+    /// Writes the float weights w into `out`, of the row's length, and gives sum(W).
+    fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
+    /// Appends the logits at or above `cut`, and their positions, in order.
+    fn gather_at_least(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.
+    fn store_log_probs(row: &[f32], maximum: f32, temperature: f64, ln_z: f64, out: &mut [f32]);
+    /// Multiplies every value by `factor`.
+    fn multiply(values: &mut [f32], factor: f32);
+}

@@ -1,0 +1,158 @@
+//! The level without intrinsics: four lanes that the compiler may put into whatever the target has.
+
+use super::vector::{Vector, compress_by_steps, compress_positions_by_steps};
+
+/// Four float32 lanes.
+#[derive(Clone, Copy)]
+pub struct F32x4([f32; 4]);
+
+/// 1.5 * 2**23: adding and subtracting it rounds a float32 within +-2**22 to an integer, half to even.
+const ROUND_F32: f32 = 12_582_912.0;
+/// 1.5 * 2**52: the same for a float64 within +-2**51.
+const ROUND_F64: f64 = 6_755_399_441_055_744.0;
+
+/// a * b + c, rounded once.
+#[inline(always)]
+pub fn fma(a: f32, b: f32, c: f32) -> f32 {
+    // Only where the CPU's own fma is a compiled feature: elsewhere `mul_add` calls a libm that is
+    // slow and on some systems wrong.
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+        a.mul_add(b, c)
+    } else {
+        exact_fma(a, b, c)
+    }
+}
+
+/// The product of two float32 is exact in float64; the sum is made odd where it is inexact (Knuth's
+/// two-sum tells), so that the second rounding gives what a single one would have (Boldo and
+/// Melquiond 2008).
+#[inline(always)]
+fn exact_fma(a: f32, b: f32, c: f32) -> f32 {
+    let product = f64::from(a) * f64::from(b);
+    let addend = f64::from(c);
+    let total = product + addend;
+    let other = total - product;
+    let error = (product - (total - other)) + (addend - other);
+    let bits = total.to_bits();
+    let inexact_and_even = error != 0.0 && bits & 1 == 0;
+    let away = (error > 0.0) == (total > 0.0);
+    let odd = if away { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
+    f64::from_bits(if inexact_and_even { odd } else { bits }) as f32
+}
+
+impl F32x4 {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+
+    #[inline(always)]
+    fn bits(self, other: Self, f: impl Fn(f32, f32) -> bool) -> u32 {
+        (0..4).fold(0, |bits, i| bits | u32::from(f(self.0[i], other.0[i])) << i)
+    }
+}
+
+impl Vector for F32x4 {
+    const LANES: usize = 4;
+    type Mask = u32;
+    type Wide = [f64; 4];
+    type Lows = [i32; 4];
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+    #[inline(always)]
+    fn load(values: &[f32]) -> Self {
+        Self([values[0], values[1], values[2], values[3]])
+    }
+    #[inline(always)]
+    fn store(self, values: &mut [f32]) {
+        values[..4].copy_from_slice(&self.0);
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn fma(self, factor: Self, addend: Self) -> Self {
+        Self(std::array::from_fn(|i| fma(self.0[i], factor.0[i], addend.0[i])))
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn rint(self) -> Self {
+        Self(self.0.map(|x| (x + ROUND_F32) - ROUND_F32))
+    }
+    #[inline(always)]
+    fn times_power_of_two(self, n: Self) -> Self {
+        self.zip(n, |q, n| f32::from_bits(q.to_bits().wrapping_add(((n as i32) << 23) as u32)))
+    }
+    #[inline(always)]
+    fn or_zero_below(self, y: Self, bound: Self) -> Self {
+        Self(std::array::from_fn(|i| if y.0[i] >= bound.0[i] { self.0[i] } else { 0.0 }))
+    }
+    #[inline(always)]
+    fn is_unordered(self, other: Self) -> u32 {
+        self.bits(other, |a, b| a.is_nan() || b.is_nan())
+    }
+    #[inline(always)]
+    fn or(a: u32, b: u32) -> u32 {
+        a | b
+    }
+    #[inline(always)]
+    fn none() -> u32 {
+        0
+    }
+    #[inline(always)]
+    fn any(mask: u32) -> bool {
+        mask != 0
+    }
+    #[inline(always)]
+    fn bits_at_least(self, other: Self) -> u32 {
+        self.bits(other, |a, b| a >= b)
+    }
+    #[inline(always)]
+    fn wide_zero() -> [f64; 4] {
+        [0.0; 4]
+    }
+    #[inline(always)]
+    fn add_to_wide(self, total: [f64; 4]) -> [f64; 4] {
+        std::array::from_fn(|i| total[i] + f64::from(self.0[i]))
+    }
+    #[inline(always)]
+    fn wide_sum(total: [f64; 4]) -> u64 {
+        total.iter().fold(0, |sum, &lane| sum.wrapping_add(lane as i64 as u64))
+    }
+    #[inline(always)]
+    fn lows_zero() -> [i32; 4] {
+        [0; 4]
+    }
+    #[inline(always)]
+    fn add_rounded(self, total: [i32; 4]) -> [i32; 4] {
+        // In float64, where the trick reaches beyond 2**24.
+        std::array::from_fn(|i| total[i] + ((f64::from(self.0[i]) + ROUND_F64) - ROUND_F64) as i32)
+    }
+    #[inline(always)]
+    fn add_lows_to_wide(lows: [i32; 4], total: [f64; 4]) -> [f64; 4] {
+        std::array::from_fn(|i| total[i] + f64::from(lows[i]))
+    }
+    #[inline(always)]
+    fn compress(self, bits: u32, values: &mut [f32]) {
+        compress_by_steps(self.0, bits, values);
+    }
+    #[inline(always)]
+    fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
+        compress_positions_by_steps::<4>(bits, base, ids);
+    }
+}

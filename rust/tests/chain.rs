@@ -1,0 +1,110 @@
+//! Kept sets and draws at every SIMD level, against the naive twin.
+
+mod common;
+
+use common::{naive, row, temperature};
+use proptest::prelude::*;
+use rheostat::knobs::PRESETS;
+use rheostat::scratch::Scratch;
+use rheostat::simd::Level;
+use rheostat::{Error, Knobs, chain, law};
+use std::sync::{Mutex, PoisonError};
+
+/// The level is the process's: one test at a time moves it.
+fn at_every_level(mut check: impl FnMut(Level)) {
+    static LEVEL: Mutex<()> = Mutex::new(());
+    let _guard = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = Level::current();
+    for level in Level::available() {
+        level.make_current();
+        check(level);
+    }
+    before.make_current();
+}
+
+fn knobs() -> impl Strategy<Value = Knobs> {
+    let temperature = prop_oneof![8 => temperature(), 1 => Just(0.0)];
+    let top_k = prop_oneof![Just(0_usize), 1_usize..100, 1_usize..4000];
+    let top_p = prop_oneof![Just(1.0), 1e-9_f64..1.0, 0.9_f64..1.0, Just(0.999_999)];
+    let min_p = prop_oneof![Just(0.0), 1e-6_f64..1.0, Just(1.0)];
+    (temperature, top_k, top_p, min_p).prop_map(|(temperature, top_k, top_p, min_p)| Knobs {
+        temperature,
+        top_k,
+        top_p,
+        min_p,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn kept_sets_and_draws_match_naive(
+        row in row(), knobs in knobs(), preset in 0..PRESETS.len(), us in prop::collection::vec(any::<u64>(), 3)
+    ) {
+        let steps = PRESETS[preset].1;
+        let (wanted, t) = naive::keep(&row, &knobs, steps);
+        let mut scratch = Scratch::default();
+        at_every_level(|level| {
+            let kept = chain::keep(&row, &knobs, steps, &mut scratch).expect("a good row");
+            let ids: Vec<usize> = kept.tokens().map(|(id, _)| id).collect();
+            assert_eq!(ids, wanted, "{}", level.name());
+            let mut urn = kept.into_urn();
+            for u in us.iter().copied().chain([0, u64::MAX]) {
+                assert_eq!(urn.draw(u), naive::draw(&row, &wanted, t, u), "{}", level.name());
+            }
+        });
+    }
+
+    #[test]
+    fn taking_until_nothing_is_left_gives_every_token_of_a_weight_once(row in row(), seed in any::<u64>()) {
+        let mut scratch = Scratch::default();
+        let m = naive::maximum(&row);
+        let mut weighty: Vec<usize> =
+            (0..row.len()).filter(|&id| naive::integer_weight(row[id], m, 1.0) > 0).take(40).collect();
+        let row: Vec<f32> = weighty.iter().map(|&id| row[id]).collect();
+        weighty = (0..row.len()).filter(|&id| naive::integer_weight(row[id], naive::maximum(&row), 1.0) > 0).collect();
+        let mut urn = chain::keep(&row, &Knobs::default(), &[], &mut scratch).expect("a good row").into_urn();
+        let mut taken = vec![];
+        while let Some(id) = urn.take(seed.wrapping_mul(taken.len() as u64 * 2 + 1)) {
+            taken.push(id);
+        }
+        taken.sort_unstable();
+        prop_assert_eq!(taken, weighty);
+    }
+}
+
+#[test]
+fn a_bad_row_is_an_error_that_names_the_lowest_token() {
+    let keep = |row: &[f32]| chain::keep(row, &Knobs::default(), &[], &mut Scratch::default()).err();
+    let mut row = vec![0.0; 100];
+    row[70] = f32::INFINITY;
+    assert_eq!(keep(&row), Some(Error::Logit { row: 0, token: 70, value: f64::INFINITY }));
+    row[40] = f32::NAN;
+    assert!(matches!(keep(&row), Some(Error::Logit { token: 40, .. })));
+    assert_eq!(keep(&[f32::NEG_INFINITY; 5]), Some(Error::NoFiniteLogit { row: 0 }));
+}
+
+#[test]
+fn wide_rows_match_naive() {
+    // A flat row whose nucleus is most of it, and one with a few values only: the radix select's long way.
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / 16_777_216.0
+    };
+    let smooth: Vec<f32> = (0..50_000).map(|_| (0..6).map(|_| next()).sum::<f32>() * 1.4).collect();
+    let coarse: Vec<f32> = smooth.iter().map(|x| (x * 2.0).round()).collect();
+    for row in [smooth, coarse] {
+        for (top_k, top_p) in [(0, 0.9), (0, 0.999_999), (20_000, 1.0), (30_000, 0.5)] {
+            let knobs = Knobs { temperature: 1.5, top_k, top_p, min_p: 0.0 };
+            let (wanted, _) = naive::keep(&row, &knobs, PRESETS[0].1);
+            at_every_level(|level| {
+                let mut scratch = Scratch::default();
+                let kept = chain::keep(&row, &knobs, PRESETS[0].1, &mut scratch).expect("a good row");
+                assert!(kept.tokens().map(|(id, _)| id).eq(wanted.iter().copied()), "{}", level.name());
+            });
+        }
+    }
+    assert_eq!(law::LAW, 1);
+}

@@ -1,0 +1,108 @@
+//! Every kernel at every SIMD level that the CPU has, against the naive twin.
+
+mod common;
+
+use common::{naive, row, temperature};
+use proptest::prelude::*;
+use rheostat::law;
+use rheostat::simd::{self, Level};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn maximum_matches_naive(row in row()) {
+        for level in Level::available() {
+            let found = simd::maximum(level, &row);
+            prop_assert_eq!(found.logit, naive::maximum(&row), "{}", level.name());
+            prop_assert!(!found.has_nan);
+        }
+    }
+
+    #[test]
+    fn a_nan_anywhere_is_seen(mut row in row(), at in any::<prop::sample::Index>()) {
+        let at = at.index(row.len());
+        row[at] = f32::NAN;
+        for level in Level::available() {
+            prop_assert!(simd::maximum(level, &row).has_nan, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn weights_and_their_sum_match_naive(row in row(), t in temperature()) {
+        let m = naive::maximum(&row);
+        let scale = law::scale_of(t);
+        let weights: Vec<u32> = row.iter().map(|x| naive::weight(*x, m, t).to_bits()).collect();
+        let sum: u64 = row.iter().map(|x| naive::integer_weight(*x, m, t)).sum();
+        for level in Level::available() {
+            let mut stored = vec![-1.0; row.len()];
+            simd::store_weights(level, &row, m, scale, &mut stored);
+            let bits: Vec<u32> = stored.iter().map(|w| w.to_bits()).collect();
+            prop_assert_eq!(&bits, &weights, "{}", level.name());
+            prop_assert_eq!(simd::sum_weights(level, &row, m, scale), sum, "{}", level.name());
+            stored.fill(-1.0);
+            prop_assert_eq!(simd::store_and_sum_weights(level, &row, m, scale, &mut stored), sum);
+            let bits: Vec<u32> = stored.iter().map(|w| w.to_bits()).collect();
+            prop_assert_eq!(&bits, &weights, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn gathering_matches_naive(row in row(), cut in prop_oneof![-10.0_f32..10.0, Just(f32::MIN), Just(0.0)]) {
+        let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut).collect();
+        for level in Level::available() {
+            let (mut xs, mut ids) = (vec![], vec![]);
+            simd::gather_at_least(level, &row, cut, &mut xs, &mut ids);
+            prop_assert_eq!(&ids, &wanted, "{}", level.name());
+            prop_assert!(xs.iter().zip(&ids).all(|(x, id)| x.to_bits() == row[*id as usize].to_bits()));
+        }
+    }
+
+    #[test]
+    fn log_probs_match_naive(row in row(), t in temperature(), ln_z in 0.0_f64..14.0) {
+        let m = naive::maximum(&row);
+        for level in Level::available() {
+            let mut out = vec![0.0; row.len()];
+            simd::store_log_probs(level, &row, m, t, ln_z, &mut out);
+            for (x, out) in row.iter().zip(out) {
+                let wanted = ((f64::from(*x) - f64::from(m)) / t - ln_z) as f32;
+                prop_assert_eq!(out.to_bits(), wanted.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn shares_match_naive(p in prop_oneof![0.0_f64..=1.0, 1e-9_f64..1e-6, Just(1.0)], s in 1_u64..=1 << 63) {
+        prop_assert_eq!(law::share(p, s), naive::share(p, s));
+    }
+}
+
+#[test]
+fn the_largest_vocabulary_of_equal_logits_sums_to_2_to_the_63() {
+    let row = vec![3.5; law::MAX_VOCAB];
+    for level in Level::available() {
+        assert_eq!(simd::sum_weights(level, &row, 3.5, law::scale_of(1.0)), 1 << 63);
+    }
+}
+
+#[test]
+fn a_share_of_a_subnormal_p_is_one() {
+    assert_eq!(law::share(5e-324, 1 << 63), 1);
+    assert_eq!(law::share(0.0, 1 << 63), 0);
+}
+
+#[test]
+fn every_float_weight_rounds_half_to_even() {
+    for (w, wanted) in [(0.5, 0), (1.5, 2), (2.5, 2), (3.5, 4), (0.75, 1), (8_796_093_022_208.0, 1 << 43)] {
+        assert_eq!(law::integer_weight(w / 8_796_093_022_208.0), wanted);
+    }
+}
+
+#[test]
+fn logarithms_are_within_two_units_of_the_library_s() {
+    for i in 0..200_000 {
+        let z = 1.0 + f64::from(i) * 5.242_88; // 1 .. 2**20
+        let (ours, theirs) = (law::ln(z), z.ln());
+        assert!((ours - theirs).abs() <= 2.0 * f64::EPSILON * theirs.max(1e-300), "ln {z}: {ours} {theirs}");
+    }
+}

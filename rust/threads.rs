@@ -1,0 +1,69 @@
+//! A batch over threads, row by row: a row is never split, so a row's bits never depend on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+/// Logits below which a batch stays on the caller's thread: waking others costs more.
+const WORTH_IT: usize = 1 << 16;
+
+/// The pool, the process it was made in and the number of threads asked for.
+struct Pool {
+    threads: usize,
+    made: Option<(u32, Arc<ThreadPool>)>,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { threads: 0, made: None });
+
+/// Uses this many threads for a batch from now on; 0 is one per CPU that the process may use.
+pub fn set_threads(threads: usize) {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    *pool = Pool { threads, made: None };
+}
+
+/// How many threads a batch uses.
+#[must_use]
+pub fn threads() -> usize {
+    count(POOL.lock().unwrap_or_else(PoisonError::into_inner).threads)
+}
+
+fn count(wanted: usize) -> usize {
+    if wanted > 0 { wanted } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+}
+
+/// The pool of this process: a fork's child has none of its parent's threads and makes its own.
+fn pool() -> Option<Arc<ThreadPool>> {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if let Some((made_in, made)) = &pool.made
+        && *made_in == process
+    {
+        return Some(Arc::clone(made));
+    }
+    let threads = count(pool.threads);
+    if threads < 2 {
+        return None;
+    }
+    let built = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("rheostat-{i}"));
+    let made = Arc::new(built.build().ok()?); // no threads to be had: the caller's own does it
+    if let Some((_, inherited)) = pool.made.replace((process, Arc::clone(&made))) {
+        std::mem::forget(inherited); // its threads are gone: dropping it would wait for them
+    }
+    Some(made)
+}
+
+/// Calls `work` for every item, on several threads where it pays, and collects the results in order.
+pub fn map_rows<T: Send, R: Send>(
+    items: Vec<T>,
+    vocab: usize,
+    work: impl Fn(usize, T) -> R + Sync,
+) -> Vec<R> {
+    let pays = items.len() > 1 && items.len().saturating_mul(vocab) >= WORTH_IT;
+    match pays.then(pool).flatten() {
+        Some(pool) => {
+            pool.install(|| items.into_par_iter().enumerate().map(|(row, item)| work(row, item)).collect())
+        }
+        None => items.into_iter().enumerate().map(|(row, item)| work(row, item)).collect(),
+    }
+}

@@ -1,0 +1,88 @@
+//! Draws from a kept set by its integer weights, with and without replacement.
+
+use crate::law;
+use crate::simd::{self, Level};
+
+/// Tokens whose weights are summed together: a draw walks the sums, then weighs one block.
+const BLOCK: usize = 1024;
+
+/// The kept tokens of a row, ready to be drawn from.
+pub struct Urn<'a> {
+    /// The kept logits in id order, -inf among them.
+    logits: &'a [f32],
+    /// Their ids; their places where there are none.
+    ids: Option<&'a [u32]>,
+    maximum: f32,
+    scale: f32,
+    /// A buffer for one block's float weights.
+    weights: &'a mut Vec<f32>,
+    /// The weight left in every block.
+    sums: &'a mut Vec<u64>,
+    /// The weight left.
+    total: u64,
+    /// Places of tokens taken out.
+    taken: Vec<usize>,
+}
+
+impl<'a> Urn<'a> {
+    /// Weighs the logits; `weights` and `sums` are buffers.
+    pub(crate) fn new(
+        logits: &'a [f32],
+        ids: Option<&'a [u32]>,
+        maximum: f32,
+        scale: f32,
+        weights: &'a mut Vec<f32>,
+        sums: &'a mut Vec<u64>,
+    ) -> Self {
+        let level = Level::current();
+        sums.clear();
+        sums.extend(logits.chunks(BLOCK).map(|block| simd::sum_weights(level, block, maximum, scale)));
+        let total = sums.iter().sum();
+        Self { logits, ids, maximum, scale, weights, sums, total, taken: Vec::new() }
+    }
+
+    /// The token that chance `u` draws: the first in id order whose cumulative weight exceeds
+    /// r = floor(u * S / 2**64).
+    pub fn draw(&mut self, u: u64) -> usize {
+        let (place, _) = self.find(u);
+        self.ids.map_or(place, |ids| ids[place] as usize)
+    }
+
+    /// Draws a token and takes it out; None when nothing of any weight is left.
+    pub fn take(&mut self, u: u64) -> Option<usize> {
+        if self.total == 0 {
+            return None;
+        }
+        let (place, weight) = self.find(u);
+        self.sums[place / BLOCK] -= weight;
+        self.total -= weight;
+        self.taken.push(place);
+        Some(self.ids.map_or(place, |ids| ids[place] as usize))
+    }
+
+    /// The place drawn and its weight.
+    fn find(&mut self, u: u64) -> (usize, u64) {
+        let mut rest = law::draw(u, self.total);
+        let mut block = 0;
+        while rest >= self.sums[block] {
+            rest -= self.sums[block];
+            block += 1;
+        }
+        let from = block * BLOCK;
+        let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
+        self.weights.resize(logits.len(), 0.0);
+        simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
+        for place in self.taken.iter().filter(|place| **place / BLOCK == block) {
+            self.weights[place - from] = 0.0;
+        }
+        let mut at = 0;
+        loop {
+            let weight = law::integer_weight(self.weights[at]);
+            if rest < weight {
+                return (from + at, weight);
+            }
+            rest -= weight;
+            at += 1;
+        }
+    }
+}
