@@ -34,7 +34,18 @@ pub fn keep<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    let maximum = law::check_row(row)?;
+    Ok(keep_checked(row, law::check_row(row)?, knobs, chain, scratch))
+}
+
+/// [`keep`] for a row whose maximum [`law::check_row`] has given.
+#[must_use]
+pub fn keep_checked<'a>(
+    row: &'a [f32],
+    maximum: f32,
+    knobs: &Knobs,
+    chain: &[Step],
+    scratch: &'a mut Scratch,
+) -> Kept<'a> {
     let mut kept = Kept { row, scratch, narrowed: false, maximum, temperature: 1.0 };
     for step in chain {
         match step {
@@ -48,7 +59,7 @@ pub fn keep<'a>(
             Step::MinP => kept.keep_min_p(knobs.min_p),
         }
     }
-    Ok(kept)
+    kept
 }
 
 impl<'a> Kept<'a> {
@@ -67,12 +78,6 @@ impl<'a> Kept<'a> {
             .filter(|(_, x)| *x > f32::NEG_INFINITY)
     }
 
-    /// The id of the token at this place of [`Self::logits`].
-    #[must_use]
-    pub fn id(&self, at: usize) -> usize {
-        if self.narrowed { self.scratch.ids[at] as usize } else { at }
-    }
-
     /// Whether nothing was filtered.
     #[must_use]
     pub fn is_whole_row(&self) -> bool {
@@ -81,9 +86,9 @@ impl<'a> Kept<'a> {
 
     /// Greedy: the first token in the law's order, and no other.
     fn keep_first(&mut self) {
-        let at = self.logits().iter().position(|x| *x == self.maximum).unwrap_or(0);
-        let (x, id) = (self.logits()[at], self.id(at) as u32);
-        self.replace_by([x], [id]);
+        self.narrow(self.maximum);
+        self.scratch.xs.truncate(1);
+        self.scratch.ids.truncate(1);
     }
 
     fn keep_top_k(&mut self, k: usize) {
@@ -167,14 +172,6 @@ impl<'a> Kept<'a> {
         let Scratch { xs, weights, .. } = &mut *self.scratch;
         weights.resize(xs.len(), 0.0);
         simd::store_weights(Level::current(), xs, self.maximum, scale, weights);
-    }
-
-    fn replace_by<const N: usize>(&mut self, xs: [f32; N], ids: [u32; N]) {
-        self.scratch.xs.clear();
-        self.scratch.ids.clear();
-        self.scratch.xs.extend(xs);
-        self.scratch.ids.extend(ids);
-        self.narrowed = true;
     }
 
     /// Makes ready to draw: one exact pass over what is kept.

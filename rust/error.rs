@@ -31,6 +31,15 @@ pub enum Error {
         /// The lowest such row.
         row: usize,
     },
+    /// More distinct tokens are wanted than a row's kept set can give: the caller's fault.
+    TooFewTokens {
+        /// The lowest such row.
+        row: usize,
+        /// How many are wanted.
+        wanted: i128,
+        /// How many kept tokens have a weight.
+        available: usize,
+    },
 }
 
 /// The value in an error's sentence: printed as Python prints it.
@@ -49,6 +58,7 @@ impl Error {
         match self {
             Self::Logit { token, value, .. } => Self::Logit { row: at, token, value },
             Self::NoFiniteLogit { .. } => Self::NoFiniteLogit { row: at },
+            Self::TooFewTokens { wanted, available, .. } => Self::TooFewTokens { row: at, wanted, available },
             knob @ Self::Knob { .. } => knob,
         }
     }
@@ -80,6 +90,11 @@ impl fmt::Display for Error {
             Self::NoFiniteLogit { row } => {
                 write!(f, "logits must have a finite value in every row, got none in row {row}")
             }
+            Self::TooFewTokens { row, wanted, available } => write!(
+                f,
+                "n must be at most the number of kept tokens that have a weight, \
+                 got {wanted} for {available} in row {row}"
+            ),
         }
     }
 }

@@ -10,11 +10,14 @@ pub type Rule<T> = (&'static str, fn(T) -> bool);
 pub const TEMPERATURE: Rule<f64> =
     ("must be 0 or in [1e-30, 1e30]", |t| t == 0.0 || (1e-30..=1e30).contains(&t));
 /// The rule of `top_k`.
-pub const TOP_K: Rule<i64> = ("must be at least 0, where 0 is off", |k| k >= 0);
+pub const TOP_K: Rule<i128> = ("must be at least 0, where 0 is off", |k| k >= 0);
 /// The rule of `top_p`.
 pub const TOP_P: Rule<f64> = ("must be in (0, 1]", |p| p > 0.0 && p <= 1.0);
 /// The rule of `min_p`.
 pub const MIN_P: Rule<f64> = ("must be in [0, 1]", |p| (0.0..=1.0).contains(&p));
+
+/// The rule of `seed`, `stream`, `position` and `u`.
+pub const WORD: Rule<i128> = ("must be in [0, 2**64)", |i| (0..1 << 64).contains(&i));
 
 /// One row's knobs. The default changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,8 +115,8 @@ impl From<f64> for Number {
     }
 }
 
-impl From<i64> for Number {
-    fn from(value: i64) -> Self {
-        Self::Int(value.into())
+impl From<i128> for Number {
+    fn from(value: i128) -> Self {
+        Self::Int(value)
     }
 }

@@ -13,6 +13,7 @@ pub const LAW: u32 = 1;
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 
 /// 2**f on [-0.5, 0.5], highest power first: a minimax fit of the relative error (1.73e-7), p(0) = 1.
+#[allow(clippy::approx_constant)] // 0.693147 is near ln 2, and meant as it is
 pub const COEFFICIENTS: [f32; 6] =
     [0.001_326_465_3, 0.009_671_511, 0.055_507_34, 0.240_222_42, 0.693_147, 1.0];
 
@@ -43,13 +44,13 @@ pub fn check_row(row: &[f32]) -> Result<f32, Error> {
     if maximum.logit == f32::NEG_INFINITY { Err(Error::NoFiniteLogit { row: 0 }) } else { Ok(maximum.logit) }
 }
 
-/// W = rint(w * 2**43), half to even, for w in [0, 1].
+/// W = rint(v), half to even, for a float weight v = w * 2**43.
 #[must_use]
-pub fn integer_weight(w: f32) -> u64 {
+pub fn integer_weight(v: f32) -> u64 {
     // Adding 2**52 leaves a float64 with a unit of 1: the sum is rounded to an integer, half to even, and
     // stands in the low bits.
     const ROUND: f64 = 4_503_599_627_370_496.0;
-    (f64::from(w) * UNIT as f64 + ROUND).to_bits() & ((1 << 52) - 1)
+    (f64::from(v) + ROUND).to_bits() & ((1 << 52) - 1)
 }
 
 /// ceil(p * s) for the exact double p in [0, 1].

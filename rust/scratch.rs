@@ -1,10 +1,12 @@
 //! Buffers that are kept from call to call, one set per thread.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 /// The buffers of one row's work. What they hold between calls is unspecified.
 #[derive(Default)]
 pub struct Scratch {
+    /// A row widened or copied to contiguous float32.
+    pub row: Vec<f32>,
     /// Logits of the tokens still kept, in id order.
     pub xs: Vec<f32>,
     /// Their ids.
@@ -17,12 +19,11 @@ pub struct Scratch {
     pub members: Vec<u32>,
 }
 
-/// Runs `work` with this thread's buffers.
+/// Runs `work` with this thread's buffers. They are taken out meanwhile: a nested use gets fresh ones.
 pub fn with<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
-    thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut scratch) => work(&mut scratch),
-        // A nested use gets buffers of its own.
-        Err(_) => work(&mut Scratch::default()),
-    })
+    thread_local!(static SCRATCH: Cell<Scratch> = Cell::default());
+    let mut scratch = SCRATCH.take();
+    let result = work(&mut scratch);
+    SCRATCH.set(scratch);
+    result
 }

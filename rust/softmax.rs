@@ -11,7 +11,8 @@ pub fn softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
     }
     let level = Level::current();
     let z = simd::store_and_sum_weights(level, row, maximum, law::scale_of(temperature), out);
-    simd::multiply(level, out, (law::UNIT as f64 / z as f64) as f32);
+    // w * float32(2**43 / Z), with w = v * 2**-43: the power of two changes no rounding.
+    simd::multiply(level, out, (law::UNIT as f64 / z as f64) as f32 / law::UNIT as f32);
 }
 
 /// Writes ln p = (x - m) / T - ln(Z / 2**43), in float64 and rounded once, into `out`. 0 for the first token

@@ -20,8 +20,8 @@ pub struct Urn<'a> {
     sums: &'a mut Vec<u64>,
     /// The weight left.
     total: u64,
-    /// Places of tokens taken out.
-    taken: Vec<usize>,
+    /// Places and weights of tokens taken out.
+    taken: Vec<(usize, u64)>,
 }
 
 impl<'a> Urn<'a> {
@@ -48,6 +48,14 @@ impl<'a> Urn<'a> {
         self.ids.map_or(place, |ids| ids[place] as usize)
     }
 
+    /// Puts back what was taken out.
+    pub fn refill(&mut self) {
+        for (place, weight) in self.taken.drain(..) {
+            self.sums[place / BLOCK] += weight;
+            self.total += weight;
+        }
+    }
+
     /// Draws a token and takes it out; None when nothing of any weight is left.
     pub fn take(&mut self, u: u64) -> Option<usize> {
         if self.total == 0 {
@@ -56,7 +64,7 @@ impl<'a> Urn<'a> {
         let (place, weight) = self.find(u);
         self.sums[place / BLOCK] -= weight;
         self.total -= weight;
-        self.taken.push(place);
+        self.taken.push((place, weight));
         Some(self.ids.map_or(place, |ids| ids[place] as usize))
     }
 
@@ -72,7 +80,7 @@ impl<'a> Urn<'a> {
         let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
         self.weights.resize(logits.len(), 0.0);
         simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
-        for place in self.taken.iter().filter(|place| **place / BLOCK == block) {
+        for (place, _) in self.taken.iter().filter(|(place, _)| place / BLOCK == block) {
             self.weights[place - from] = 0.0;
         }
         let mut at = 0;

@@ -1,6 +1,36 @@
 """From a row of logits to a token on a CPU: exact, reproducible, at memory speed."""
 
-from rheostat._rheostat import __version__
+from rheostat import reference
+from rheostat._rheostat import (
+    LAW,
+    __version__,
+    build_info,
+    choose,
+    kept,
+    log_softmax,
+    min_p,
+    sample,
+    set_num_threads,
+    softmax,
+    top_k,
+    top_p,
+)
 from rheostat.errors import KnobError, LogitsError
 
-__all__ = ["KnobError", "LogitsError", "__version__"]
+__all__ = [
+    "LAW",
+    "KnobError",
+    "LogitsError",
+    "__version__",
+    "build_info",
+    "choose",
+    "kept",
+    "log_softmax",
+    "min_p",
+    "reference",
+    "sample",
+    "set_num_threads",
+    "softmax",
+    "top_k",
+    "top_p",
+]

@@ -58,6 +58,7 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
             let message = format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
             logits_error(py, message, *row, Some(*token))
         }
+        Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
     }
 }

@@ -16,6 +16,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for F32x8 {
     const LANES: usize = 8;
+    const SCALES_ANY: bool = false;
     type Mask = __m256;
     type Wide = (__m256d, __m256d);
     type Lows = __m256i;

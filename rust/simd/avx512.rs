@@ -16,6 +16,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for F32x16 {
     const LANES: usize = 16;
+    const SCALES_ANY: bool = true;
     type Mask = __mmask16;
     type Wide = (__m512d, __m512d);
     type Lows = __m512i;

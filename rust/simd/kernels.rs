@@ -1,8 +1,8 @@
 //! The passes, written once over [`Vector`]. What does not fill a vector is padded with `-inf`, which
-//! weighs nothing and is never the larger, so every length takes the same path.
+//! weighs nothing and is never the larger.
 
 use super::vector::Vector;
-use crate::law::{COEFFICIENTS, LOWEST_EXPONENT};
+use crate::law::{COEFFICIENTS, LOWEST_EXPONENT, UNIT};
 
 /// What the maximum pass finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,37 +13,29 @@ pub struct Maximum {
     pub has_nan: bool,
 }
 
-/// 2**43, what the float weight 1 is scaled to.
-const UNIT: f32 = 8_796_093_022_208.0;
-
-/// Where the running sum of [`sum`] starts: 1.5 * 2**48.
+/// Where the running sum of [`Sum`] starts: 1.5 * 2**48.
 const START: f32 = 422_212_465_065_984.0;
 
 /// Vectors whose weights a running sum can take before it leaves its binade: 16 * 2**43 = 2**47.
 const RUN: usize = 16;
 
-/// Runs whose low parts an int32 can take: 64 vectors of at most 2**24 each.
-const RUNS: usize = 4;
+/// Vectors whose low parts an int32 can take: 64 * 2**24 = 2**30.
+const BLOCK: usize = 64;
 
-/// The values as whole vectors, and a last padded one where some are left over.
-#[inline(always)]
-fn for_each_vector<V: Vector>(row: &[f32], mut visit: impl FnMut(usize, V)) {
-    let mut chunks = row.chunks_exact(V::LANES);
-    let mut at = 0;
-    for chunk in &mut chunks {
-        visit(at, V::load(chunk));
-        at += V::LANES;
-    }
-    if !chunks.remainder().is_empty() {
-        visit(at, padded(chunks.remainder()));
-    }
-}
+// No closures below: a kernel is compiled for its level only as far as everything is inlined into it, and
+// the compiler may leave a closure out.
 
 #[inline(always)]
 fn padded<V: Vector>(rest: &[f32]) -> V {
     let mut lanes = [f32::NEG_INFINITY; 16];
     lanes[..rest.len()].copy_from_slice(rest);
     V::load(&lanes)
+}
+
+/// The values in whole vectors, and the rest.
+#[inline(always)]
+fn split<V: Vector>(row: &[f32]) -> (&[f32], &[f32]) {
+    row.split_at(row.len() / V::LANES * V::LANES)
 }
 
 #[inline(always)]
@@ -54,16 +46,22 @@ pub fn maximum<V: Vector>(row: &[f32]) -> Maximum {
     let mut unordered = V::none();
     let mut chunks = row.chunks_exact(4 * V::LANES);
     for chunk in &mut chunks {
-        let x: [V; 4] = std::array::from_fn(|i| V::load(&chunk[i * V::LANES..]));
-        for (best, x) in best.iter_mut().zip(x) {
-            *best = best.max(x);
-        }
-        unordered = V::or(unordered, V::or(x[0].is_unordered(x[1]), x[2].is_unordered(x[3])));
+        let (a, b) = (V::load(chunk), V::load(&chunk[V::LANES..]));
+        let (c, d) = (V::load(&chunk[2 * V::LANES..]), V::load(&chunk[3 * V::LANES..]));
+        best = [best[0].max(a), best[1].max(b), best[2].max(c), best[3].max(d)];
+        unordered = V::or(unordered, V::or(a.is_unordered(b), c.is_unordered(d)));
     }
-    for_each_vector::<V>(chunks.remainder(), |_, x| {
+    let (whole, rest) = split::<V>(chunks.remainder());
+    for chunk in whole.chunks_exact(V::LANES) {
+        let x = V::load(chunk);
         best[0] = best[0].max(x);
         unordered = V::or(unordered, x.is_unordered(x));
-    });
+    }
+    if !rest.is_empty() {
+        let x: V = padded(rest);
+        best[0] = best[0].max(x);
+        unordered = V::or(unordered, x.is_unordered(x));
+    }
     let best = best[0].max(best[1]).max(best[2].max(best[3]));
     let mut lanes = [f32::NEG_INFINITY; 16];
     best.store(&mut lanes);
@@ -71,26 +69,33 @@ pub fn maximum<V: Vector>(row: &[f32]) -> Maximum {
     Maximum { logit, has_nan: V::any(unordered) }
 }
 
-/// The law's float weight: y = (x - m) * c, 2**y by a polynomial on y - rint(y), 0 below 2**-100.
+/// The law's weight as v = w * 2**43: y = (x - m) * c, 2**y by a polynomial on y - rint(y). The factor 2**43
+/// stands in the coefficients: scaling by a power of two changes no rounding. Where y < -100, v is any value
+/// below 2**-56, which is no integer weight; with `EXACT` it is 0.
 #[inline(always)]
-fn weight<V: Vector>(x: V, maximum: V, scale: V) -> V {
+fn weight<V: Vector, const EXACT: bool>(x: V, maximum: V, scale: V) -> V {
+    let lowest = V::splat(LOWEST_EXPONENT);
     let y = x.sub(maximum).mul(scale);
-    let n = y.rint();
-    let f = y.sub(n);
-    let mut q = V::splat(COEFFICIENTS[0]);
+    let near = if V::SCALES_ANY { y } else { y.max(lowest) };
+    let n = near.rint();
+    let f = near.sub(n);
+    let mut q = V::splat(COEFFICIENTS[0] * UNIT as f32);
     for coefficient in &COEFFICIENTS[1..] {
-        q = q.fma(f, V::splat(*coefficient));
+        q = q.fma(f, V::splat(coefficient * UNIT as f32));
     }
-    q.times_power_of_two(n).or_zero_below(y, V::splat(LOWEST_EXPONENT))
+    let v = q.times_power_of_two(n);
+    if EXACT { v.or_zero_below(y, lowest) } else { v }
 }
 
-/// The exact sum of the integer weights rint(w * 2**43), in float32 and int32 alone.
+/// The exact sum of the integer weights rint(v), in float32 and int32 alone.
 ///
-/// A weight v = w * 2**43 is added to a running sum a that starts at 1.5 * 2**48, where floats are
-/// multiples of 2**25: t = a + v rounds v to `part` = t - a, exactly, and leaves v - `part`, exactly and at
-/// most 2**24. As `part` is an even integer, rint(v) = part + rint(v - part), also half to even. So `a`
-/// collects the parts, int32 lanes the rest, and both are moved out before they can be inexact.
+/// A weight v is added to a running sum a that starts at 1.5 * 2**48, where floats are multiples of 2**25:
+/// t = a + v rounds v to `part` = t - a, exactly, and leaves v - `part`, exactly and at most 2**24. As `part`
+/// is an even integer, rint(v) = part + rint(v - part), also half to even. So `running` collects the parts,
+/// `low` the rest, and both are moved out before they can be inexact.
 struct Sum<V: Vector> {
+    running: V,
+    low: V::Lows,
     highs: V::Wide,
     lows: V::Wide,
 }
@@ -98,32 +103,35 @@ struct Sum<V: Vector> {
 impl<V: Vector> Sum<V> {
     #[inline(always)]
     fn new() -> Self {
-        Self { highs: V::wide_zero(), lows: V::wide_zero() }
-    }
-
-    /// Adds the weights of at most `RUNS * RUN` vectors, which `next` yields.
-    #[inline(always)]
-    fn add(&mut self, vectors: usize, mut next: impl FnMut(usize) -> V) {
-        let mut lows = V::lows_zero();
-        let mut from = 0;
-        while from < vectors {
-            let to = vectors.min(from + RUN);
-            let mut running = V::splat(START);
-            for i in from..to {
-                let v = next(i).mul(V::splat(UNIT));
-                let moved = running.add(v);
-                let part = moved.sub(running);
-                lows = v.sub(part).add_rounded(lows);
-                running = moved;
-            }
-            self.highs = running.sub(V::splat(START)).add_to_wide(self.highs);
-            from = to;
-        }
-        self.lows = V::add_lows_to_wide(lows, self.lows);
+        Self { running: V::splat(START), low: V::lows_zero(), highs: V::wide_zero(), lows: V::wide_zero() }
     }
 
     #[inline(always)]
-    fn total(self) -> u64 {
+    fn add(&mut self, v: V) {
+        let moved = self.running.add(v);
+        let part = moved.sub(self.running);
+        self.low = v.sub(part).add_rounded(self.low);
+        self.running = moved;
+    }
+
+    /// Needed after every `RUN` vectors.
+    #[inline(always)]
+    fn end_run(&mut self) {
+        self.highs = self.running.sub(V::splat(START)).add_to_wide(self.highs);
+        self.running = V::splat(START);
+    }
+
+    /// Needed after every `BLOCK` vectors.
+    #[inline(always)]
+    fn end_block(&mut self) {
+        self.lows = V::add_lows_to_wide(self.low, self.lows);
+        self.low = V::lows_zero();
+    }
+
+    #[inline(always)]
+    fn total(mut self) -> u64 {
+        self.end_run();
+        self.end_block();
         V::wide_sum(self.highs).wrapping_add(V::wide_sum(self.lows))
     }
 }
@@ -131,17 +139,44 @@ impl<V: Vector> Sum<V> {
 #[inline(always)]
 pub fn sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32) -> u64 {
     let (m, c) = (V::splat(maximum), V::splat(scale));
+    let (whole, rest) = split::<V>(row);
     let mut sum = Sum::<V>::new();
-    let mut chunks = row.chunks_exact(RUNS * RUN * V::LANES);
-    for chunk in &mut chunks {
-        sum.add(RUNS * RUN, |i| weight(V::load(&chunk[i * V::LANES..]), m, c));
+    for block in whole.chunks(BLOCK * V::LANES) {
+        for run in block.chunks(RUN * V::LANES) {
+            for x in run.chunks_exact(V::LANES) {
+                sum.add(weight::<V, false>(V::load(x), m, c));
+            }
+            sum.end_run();
+        }
+        sum.end_block();
     }
-    let rest = chunks.remainder();
-    let whole = rest.len() / V::LANES;
-    sum.add(whole, |i| weight(V::load(&rest[i * V::LANES..]), m, c));
-    let rest = &rest[whole * V::LANES..];
     if !rest.is_empty() {
-        sum.add(1, |_| weight(padded(rest), m, c));
+        sum.add(weight::<V, false>(padded(rest), m, c));
+    }
+    sum.total()
+}
+
+#[inline(always)]
+pub fn store_and_sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64 {
+    let (m, c) = (V::splat(maximum), V::splat(scale));
+    let (whole, rest) = split::<V>(row);
+    let (out, out_rest) = out.split_at_mut(whole.len());
+    let mut sum = Sum::<V>::new();
+    for (block, out) in whole.chunks(BLOCK * V::LANES).zip(out.chunks_mut(BLOCK * V::LANES)) {
+        for (run, out) in block.chunks(RUN * V::LANES).zip(out.chunks_mut(RUN * V::LANES)) {
+            for (x, out) in run.chunks_exact(V::LANES).zip(out.chunks_exact_mut(V::LANES)) {
+                let v = weight::<V, true>(V::load(x), m, c);
+                v.store(out);
+                sum.add(v);
+            }
+            sum.end_run();
+        }
+        sum.end_block();
+    }
+    if !rest.is_empty() {
+        let v = weight::<V, true>(padded(rest), m, c);
+        store_part(v, out_rest);
+        sum.add(v);
     }
     sum.total()
 }
@@ -149,78 +184,81 @@ pub fn sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32) -> u64 {
 #[inline(always)]
 pub fn store_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) {
     let (m, c) = (V::splat(maximum), V::splat(scale));
-    store_mapped::<V>(row, out, |x| weight(x, m, c));
-}
-
-/// out = f(row), value by value.
-#[inline(always)]
-fn store_mapped<V: Vector>(row: &[f32], out: &mut [f32], mut f: impl FnMut(V) -> V) {
-    let mut rows = row.chunks_exact(V::LANES);
-    let mut outs = out.chunks_exact_mut(V::LANES);
-    for (x, out) in (&mut rows).zip(&mut outs) {
-        f(V::load(x)).store(out);
+    let (whole, rest) = split::<V>(row);
+    let (out, out_rest) = out.split_at_mut(whole.len());
+    for (x, out) in whole.chunks_exact(V::LANES).zip(out.chunks_exact_mut(V::LANES)) {
+        weight::<V, true>(V::load(x), m, c).store(out);
     }
-    let (rest, out) = (rows.remainder(), outs.into_remainder());
     if !rest.is_empty() {
-        let mut lanes = [0.0; 16];
-        f(padded(rest)).store(&mut lanes);
-        out.copy_from_slice(&lanes[..rest.len()]);
+        store_part(weight::<V, true>(padded(rest), m, c), out_rest);
     }
 }
 
+/// Writes as many lanes as `out` has room for.
 #[inline(always)]
-pub fn store_and_sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64 {
-    let (m, c) = (V::splat(maximum), V::splat(scale));
-    let mut sum = Sum::<V>::new();
-    let size = RUNS * RUN * V::LANES;
-    let mut rows = row.chunks_exact(size);
-    let mut outs = out.chunks_exact_mut(size);
-    for (x, out) in (&mut rows).zip(&mut outs) {
-        sum.add(RUNS * RUN, |i| {
-            let w = weight(V::load(&x[i * V::LANES..]), m, c);
-            w.store(&mut out[i * V::LANES..]);
-            w
-        });
-    }
-    let (rest, out) = (rows.remainder(), outs.into_remainder());
-    store_mapped::<V>(rest, out, |x| {
-        let w = weight(x, m, c);
-        sum.add(1, |_| w);
-        w
-    });
-    sum.total()
+fn store_part<V: Vector>(values: V, out: &mut [f32]) {
+    let mut lanes = [0.0; 16];
+    values.store(&mut lanes);
+    out.copy_from_slice(&lanes[..out.len()]);
 }
 
 #[inline(always)]
 pub fn gather_at_least<V: Vector>(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
     let bound = V::splat(cut);
     let mut count = xs.len();
-    for_each_vector::<V>(row, |at, x| {
+    let (whole, rest) = split::<V>(row);
+    for (i, chunk) in whole.chunks_exact(V::LANES).enumerate() {
+        let x = V::load(chunk);
         let bits = x.bits_at_least(bound);
         if bits != 0 {
-            if xs.len() < count + V::LANES {
-                // Room for a whole vector behind the cursor; grows by doubling, as a push would.
-                let room = (2 * xs.len()).max(count + V::LANES);
-                xs.resize(room, 0.0);
-                ids.resize(room, 0);
-            }
-            x.compress(bits, &mut xs[count..]);
-            V::compress_positions(bits, at as u32, &mut ids[count..]);
-            count += bits.count_ones() as usize;
+            append(x, bits, i * V::LANES, &mut count, xs, ids);
         }
-    });
+    }
+    let x: V = padded(rest);
+    // A cut of -inf would find the padding too.
+    let bits = x.bits_at_least(bound) & ((1 << rest.len()) - 1);
+    append(x, bits, whole.len(), &mut count, xs, ids);
     xs.truncate(count);
     ids.truncate(count);
 }
 
+/// Writes the lanes of the set bits and their positions behind the first `count` elements.
+#[inline(always)]
+fn append<V: Vector>(
+    x: V,
+    bits: u32,
+    at: usize,
+    count: &mut usize,
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    if xs.len() < *count + V::LANES {
+        grow(*count + V::LANES, xs, ids);
+    }
+    x.compress(bits, &mut xs[*count..]);
+    V::compress_positions(bits, at as u32, &mut ids[*count..]);
+    *count += bits.count_ones() as usize;
+}
+
+/// Room for `least` elements and, by doubling, for more, as a push would make.
+#[cold]
+fn grow(least: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+    let room = least.max(2 * xs.len()).max(256);
+    xs.resize(room, 0.0);
+    ids.resize(room, 0);
+}
+
 #[inline(always)]
 pub fn multiply<V: Vector>(values: &mut [f32], factor: f32) {
-    let mut chunks = values.chunks_exact_mut(V::LANES);
-    for chunk in &mut chunks {
-        V::load(chunk).mul(V::splat(factor)).store(chunk);
+    let factor = V::splat(factor);
+    let whole = values.len() / V::LANES * V::LANES;
+    let (values, rest) = values.split_at_mut(whole);
+    for chunk in values.chunks_exact_mut(V::LANES) {
+        V::load(chunk).mul(factor).store(chunk);
     }
-    for value in chunks.into_remainder() {
-        *value *= factor;
+    if !rest.is_empty() {
+        let product = padded::<V>(rest).mul(factor);
+        store_part(product, rest);
     }
 }
 

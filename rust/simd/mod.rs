@@ -147,9 +147,9 @@ kernels! {
     fn maximum(row: &[f32]) -> Maximum;
     /// sum(W) over the row: exact.
     fn sum_weights(row: &[f32], maximum: f32, scale: f32) -> u64;
-    /// Writes the float weights w into `out`, of the row's length.
+    /// Writes the float weights v = w * 2**43 into `out`, of the row's length.
     fn store_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]);
-    /// Writes the float weights w into `out`, of the row's length, and gives sum(W).
+    /// Writes the float weights v = w * 2**43 into `out`, of the row's length, and gives sum(W).
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
     /// Appends the logits at or above `cut`, and their positions, in order.
     fn gather_at_least(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);

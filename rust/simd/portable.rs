@@ -54,6 +54,7 @@ impl F32x4 {
 
 impl Vector for F32x4 {
     const LANES: usize = 4;
+    const SCALES_ANY: bool = false;
     type Mask = u32;
     type Wide = [f64; 4];
     type Lows = [i32; 4];

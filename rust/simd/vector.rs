@@ -5,6 +5,9 @@ pub trait Vector: Copy {
     /// How many logits one vector holds.
     const LANES: usize;
 
+    /// Whether [`Self::times_power_of_two`] takes any n, -inf included, and underflows to 0.
+    const SCALES_ANY: bool;
+
     /// An answer per lane.
     type Mask: Copy;
 
@@ -33,7 +36,7 @@ pub trait Vector: Copy {
     fn max(self, other: Self) -> Self;
     /// The nearest integer, half to even, for values within +-2**22.
     fn rint(self) -> Self;
-    /// self * 2**n for integers n in [-100, 0] and self in [0.5, 2]: exact.
+    /// self * 2**n for integers n in [-100, 0] and self in [2**42, 2**44]: exact.
     fn times_power_of_two(self, n: Self) -> Self;
     /// self where y >= bound, else 0 (so 0 where y is NaN).
     fn or_zero_below(self, y: Self, bound: Self) -> Self;

@@ -1,0 +1,175 @@
+//! Chance from Python: seed, stream and position, or `u`, for every row or for every token wanted of one.
+//! The checks, their order and their words are those of `rheostat.reference.sampling`.
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+
+use super::errors::{knob_error, type_error};
+use super::knobs::{Given, PerRow, Rows, check, integer_of};
+use crate::knobs::WORD;
+use crate::rng;
+
+/// Where the chance of one row comes from.
+#[derive(Clone, Copy)]
+pub enum Chance {
+    /// Word 0 itself.
+    Word(u64),
+    /// A place in Philox.
+    Place { seed: u64, stream: u64, position: u64 },
+}
+
+impl Chance {
+    /// Word 0, `item` streams on.
+    pub fn word(self, item: u64) -> u64 {
+        match self {
+            Self::Word(u) => u,
+            Self::Place { seed, stream, position } => {
+                rng::words(seed, stream.wrapping_add(item), position)[rng::TOKEN]
+            }
+        }
+    }
+}
+
+/// A chance for each row, or for each token wanted of a single row.
+pub struct Chances {
+    pub each: Vec<Chance>,
+    /// Whether the result is an array.
+    pub many: bool,
+}
+
+/// An argument's values, and what was given.
+struct Words<'a, 'py> {
+    name: &'static str,
+    given: &'a Bound<'py, PyAny>,
+    values: PerRow<i128>,
+}
+
+impl Chances {
+    pub fn new(
+        py: Python<'_>,
+        seed: &Given<'_>,
+        stream: &Given<'_>,
+        position: &Given<'_>,
+        u: &Given<'_>,
+        rows: Rows,
+    ) -> PyResult<Self> {
+        let seed = words("seed", seed, true)?;
+        let stream = words("stream", stream, false)?;
+        let position = words("position", position, false)?;
+        let u = words("u", u, true)?;
+        let is_default = |words: &Option<Words<'_, '_>>| {
+            words.as_ref().is_none_or(|words| matches!(words.values, PerRow::One(0)))
+        };
+        if let Some(u) = &u
+            && (seed.is_some() || !is_default(&stream) || !is_default(&position))
+        {
+            let message = "u must come without seed, stream and position, got both".to_owned();
+            return Err(knob_error(py, message, "u", u.given));
+        }
+
+        let all = [&seed, &stream, &position, &u];
+        let first_length = all.iter().filter_map(|words| words.as_ref()?.length()).next();
+        let count = if rows.is_row { first_length.unwrap_or(1) } else { rows.count };
+        for words in all.into_iter().flatten() {
+            words.check(count)?;
+        }
+        if rows.count > 1 {
+            refuse_one_chance_for_all(py, &seed, &stream, &position, &u, rows.count)?;
+        }
+
+        let at = |words: &Option<Words<'_, '_>>, row| words.as_ref().map_or(0, |words| words.values.get(row) as u64);
+        let each = (0..count).map(|row| {
+            if u.is_some() {
+                return Ok(Chance::Word(at(&u, row)));
+            }
+            let seed = if seed.is_some() { at(&seed, row) } else { fresh_seed()? };
+            Ok(Chance::Place { seed, stream: at(&stream, row), position: at(&position, row) })
+        });
+        Ok(Self { each: each.collect::<PyResult<_>>()?, many: !rows.is_row || first_length.is_some() })
+    }
+}
+
+impl Chances {
+    /// Whether there is a stream for each of `items` items behind every row's own.
+    pub fn check_room_for(&self, py: Python<'_>, items: i128) -> PyResult<()> {
+        for chance in &self.each {
+            if let Chance::Place { stream, .. } = chance
+                && i128::from(*stream) > (1 << 64) - items
+            {
+                let message = format!("stream must be at most 2**64 - n, got {stream}");
+                return Err(knob_error(py, message, "stream", *stream));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Words<'_, '_> {
+    fn length(&self) -> Option<usize> {
+        match &self.values {
+            PerRow::One(_) => None,
+            PerRow::Each(values) => Some(values.len()),
+        }
+    }
+
+    fn check(&self, count: usize) -> PyResult<()> {
+        if let Some(length) = self.length()
+            && length != count
+        {
+            let name = self.name;
+            let message = format!("{name} must be an integer or have shape ({count},), got shape ({length},)");
+            return Err(knob_error(self.given.py(), message, name, (length,)));
+        }
+        check(self.name, WORD, self.given, &self.values)
+    }
+}
+
+/// The argument's values; None where it was not given, or is None and may be.
+fn words<'a, 'py>(
+    name: &'static str,
+    given: &'a Given<'py>,
+    may_be_none: bool,
+) -> PyResult<Option<Words<'a, 'py>>> {
+    match &given.0 {
+        Some(value) if value.is_none() && !may_be_none => {
+            Err(type_error(format!("{name} must be an integer or one integer per row, got NoneType")))
+        }
+        Some(value) if !value.is_none() => {
+            Ok(Some(Words { name, given: value, values: integer_of(name, value)? }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn fresh_seed() -> PyResult<u64> {
+    rng::fresh_seed().map_err(|error| PyOSError::new_err(format!("no random seed from the system: {error}")))
+}
+
+/// One seed for several rows would give them all the same chance.
+fn refuse_one_chance_for_all(
+    py: Python<'_>,
+    seed: &Option<Words<'_, '_>>,
+    stream: &Option<Words<'_, '_>>,
+    position: &Option<Words<'_, '_>>,
+    u: &Option<Words<'_, '_>>,
+    rows: usize,
+) -> PyResult<()> {
+    let is_one = |words: &Words<'_, '_>| words.length().is_none();
+    if let Some(u) = u.as_ref().filter(|u| is_one(u)) {
+        let message = format!(
+            "u must hold one integer per row, or all {rows} rows would get the same chance, got {}",
+            u.given.str()?
+        );
+        return Err(knob_error(py, message, "u", u.given));
+    }
+    let per_row = [stream, position].into_iter().flatten().any(|words| !is_one(words));
+    if let Some(seed) = seed.as_ref().filter(|seed| is_one(seed) && !per_row) {
+        let message = format!(
+            "seed must come with one stream or position per row, or all {rows} rows would get the same chance; \
+             pass stream=np.arange({rows}), got seed={} alone",
+            seed.given.str()?
+        );
+        return Err(knob_error(py, message, "seed", seed.given));
+    }
+    Ok(())
+}
