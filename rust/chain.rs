@@ -5,14 +5,14 @@
 
 use crate::law;
 use crate::scratch::Scratch;
-use crate::select::{self, Cut};
+use crate::select;
 use crate::simd::{self, Level};
 use crate::urn::Urn;
 use crate::{Error, Knobs, Step};
 
 /// Candidates for a prefix of the order are first looked for within these distances of the maximum, in
 /// powers of two of the weight.
-const WINDOWS: [f32; 3] = [6.0, 10.0, 14.0];
+const WINDOWS: [f64; 3] = [6.0, 10.0, 14.0];
 
 /// What a chain has kept of one row.
 pub struct Kept<'a> {
@@ -95,7 +95,7 @@ impl<'a> Kept<'a> {
         if k >= self.logits().len() {
             return;
         }
-        self.narrow_to_candidates(k as u64, |logits, _| logits.len() as u64);
+        self.narrow_to_candidates(|kept| kept.scratch.xs.len() >= k);
         let Scratch { xs, ids, members, .. } = &mut *self.scratch;
         if k < xs.len() {
             select::cut(xs, |_| 1, k as u64, members).retain(xs, ids);
@@ -103,11 +103,9 @@ impl<'a> Kept<'a> {
     }
 
     fn keep_top_p(&mut self, p: f64) {
-        let (maximum, scale) = (self.maximum, law::scale_of(self.temperature));
-        let level = Level::current();
-        let target = law::share(p, simd::sum_weights(level, self.logits(), maximum, scale));
-        self.narrow_to_candidates(target, |logits, _| simd::sum_weights(level, logits, maximum, scale));
-        self.weigh(scale);
+        let scale = law::scale_of(self.temperature);
+        let target = law::share(p, simd::sum_weights(Level::current(), self.logits(), self.maximum, scale));
+        self.narrow_to_candidates(|kept| kept.weigh(scale) >= target);
         let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
         let cut = select::cut(xs, |at| law::integer_weight(weights[at]), target, members);
         cut.retain(xs, ids);
@@ -137,28 +135,28 @@ impl<'a> Kept<'a> {
         logit.next_down().max(f32::MIN)
     }
 
-    /// Leaves in the scratch a prefix of the law's order, cut between logits, whose mass reaches `target`;
-    /// all that is kept where no window does.
-    fn narrow_to_candidates(&mut self, target: u64, mass: impl Fn(&[f32], &[u32]) -> u64) {
-        if self.narrowed {
-            return;
-        }
-        let scale = law::scale_of(self.temperature);
-        for window in WINDOWS {
-            self.narrow(self.logit_at(-f64::from(window), scale));
-            if mass(&self.scratch.xs, &self.scratch.ids) >= target {
-                return;
+    /// Leaves in the scratch a prefix of the law's order, cut between logits, that is `enough`; all that is
+    /// kept where no window is.
+    fn narrow_to_candidates(&mut self, enough: impl Fn(&mut Self) -> bool) {
+        if !self.narrowed {
+            let scale = law::scale_of(self.temperature);
+            for window in WINDOWS {
+                self.narrow(self.logit_at(-window, scale));
+                if enough(self) {
+                    return;
+                }
+                self.narrowed = false;
             }
-            self.narrowed = false;
+            self.narrow(f32::MIN);
         }
-        self.narrow(f32::MIN);
+        enough(self);
     }
 
     /// Leaves in the scratch the kept logits at or above `cut`.
     fn narrow(&mut self, cut: f32) {
         let Scratch { xs, ids, .. } = &mut *self.scratch;
         if self.narrowed {
-            Cut { logit: cut, ties: usize::MAX }.retain(xs, ids);
+            simd::retain_at_least(Level::current(), cut, xs, ids);
         } else {
             xs.clear();
             ids.clear();
@@ -167,11 +165,11 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Leaves in the scratch the float weights of the narrowed tokens.
-    fn weigh(&mut self, scale: f32) {
+    /// Leaves in the scratch the float weights of the narrowed tokens, and gives the sum of the integer ones.
+    fn weigh(&mut self, scale: f32) -> u64 {
         let Scratch { xs, weights, .. } = &mut *self.scratch;
         weights.resize(xs.len(), 0.0);
-        simd::store_weights(Level::current(), xs, self.maximum, scale, weights);
+        simd::store_and_sum_weights(Level::current(), xs, self.maximum, scale, weights)
     }
 
     /// Makes ready to draw: one exact pass over what is kept.

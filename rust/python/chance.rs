@@ -77,7 +77,9 @@ impl Chances {
             refuse_one_chance_for_all(py, &seed, &stream, &position, &u, rows.count)?;
         }
 
-        let at = |words: &Option<Words<'_, '_>>, row| words.as_ref().map_or(0, |words| words.values.get(row) as u64);
+        let at = |words: &Option<Words<'_, '_>>, row| {
+            words.as_ref().map_or(0, |words| words.values.get(row) as u64)
+        };
         let each = (0..count).map(|row| {
             if u.is_some() {
                 return Ok(Chance::Word(at(&u, row)));
@@ -117,7 +119,8 @@ impl Words<'_, '_> {
             && length != count
         {
             let name = self.name;
-            let message = format!("{name} must be an integer or have shape ({count},), got shape ({length},)");
+            let message =
+                format!("{name} must be an integer or have shape ({count},), got shape ({length},)");
             return Err(knob_error(self.given.py(), message, name, (length,)));
         }
         check(self.name, WORD, self.given, &self.values)

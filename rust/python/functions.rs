@@ -228,7 +228,9 @@ fn write_rows<'py, K: Fn(usize, &[f32], f32, &mut [f32]) + Sync>(
     let done = detach_if(py, shape.count * vocab >= WORTH_DETACHING, || {
         let rows = pairs.rows();
         let maxima = threads::map_rows((0..shape.count).collect(), vocab, |row, _| {
-            scratch::with(|scratch| law::check_row(rows.row(row, &mut scratch.row)?).map_err(|e| e.in_row(row)))
+            scratch::with(|scratch| {
+                law::check_row(rows.row(row, &mut scratch.row)?).map_err(|e| e.in_row(row))
+            })
         });
         let maxima = maxima.into_iter().collect::<Result<Vec<f32>, Error>>()?;
         pairs.fill(|row, logits, result| kernel(row, logits, maxima[row], result))

@@ -78,10 +78,19 @@ impl Kind {
     }
 
     /// The array, if its dtype is of one of these kinds.
-    fn of_dtype<'py>(&self, argument: &str, array: Bound<'py, PyAny>, kinds: &str) -> PyResult<Bound<'py, PyAny>> {
+    fn of_dtype<'py>(
+        &self,
+        argument: &str,
+        array: Bound<'py, PyAny>,
+        kinds: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let dtype = array.getattr("dtype")?;
         let kind: String = dtype.getattr("kind")?.extract()?;
-        if kinds.contains(&kind) { Ok(array) } else { Err(self.wrong_type(argument, &format!("an array of {dtype}"))) }
+        if kinds.contains(&kind) {
+            Ok(array)
+        } else {
+            Err(self.wrong_type(argument, &format!("an array of {dtype}")))
+        }
     }
 }
 
@@ -170,7 +179,9 @@ pub fn check<T: Copy + Into<Number>>(
             let place = row.map_or(String::new(), |row| format!(" for row {row}"));
             let value = row.map_or_else(|| Ok(given.clone()), |row| given.get_item(row));
             return match value {
-                Ok(value) => knob_error(py, format!("{argument} {rule}, got {value}{place}"), argument, value),
+                Ok(value) => {
+                    knob_error(py, format!("{argument} {rule}, got {value}{place}"), argument, value)
+                }
                 Err(error) => error,
             };
         }
@@ -307,8 +318,11 @@ fn steps(chain: &Bound<'_, PyAny>) -> PyResult<Vec<Step>> {
             return Ok(steps.to_vec());
         }
         let names: Vec<String> = PRESETS.iter().map(|(name, _)| format!("'{name}'")).collect();
-        let message =
-            format!("chain must be one of {} or a tuple of knob names, got {}", names.join(", "), chain.repr()?);
+        let message = format!(
+            "chain must be one of {} or a tuple of knob names, got {}",
+            names.join(", "),
+            chain.repr()?
+        );
         return Err(knob_error(py, message, "chain", chain));
     }
     let wrong_type = |got: String| {

@@ -2,13 +2,14 @@
 
 use std::arch::x86_64::*;
 
-use super::vector::{Vector, compress_by_steps, compress_positions_by_steps};
+use super::vector::{Vector, compress_by_steps, compress_ids_by_steps, compress_positions_by_steps};
 
 /// Eight float32 lanes.
 #[derive(Clone, Copy)]
 pub struct F32x8(__m256);
 
-const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+/// 1.5 * 2**23: adding it rounds a float32 within +-2**22 to an integer, half to even.
+const ROUND: f32 = 12_582_912.0;
 
 // SAFETY, for every block here: the intrinsics need AVX2 and FMA, and these methods are inlined only into
 // kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory take
@@ -17,6 +18,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 impl Vector for F32x8 {
     const LANES: usize = 8;
     const SCALES_ANY: bool = false;
+    type Power = __m256i;
     type Mask = __m256;
     type Wide = (__m256d, __m256d);
     type Lows = __m256i;
@@ -56,16 +58,17 @@ impl Vector for F32x8 {
         Self(unsafe { _mm256_max_ps(self.0, other.0) })
     }
     #[inline(always)]
-    fn rint(self) -> Self {
-        Self(unsafe { _mm256_round_ps::<NEAREST>(self.0) })
+    fn rint(self) -> (Self, __m256i) {
+        // The rounded sum holds n in its lowest bits, from where it is shifted into an exponent's place.
+        unsafe {
+            let magic = _mm256_set1_ps(ROUND);
+            let rounded = _mm256_add_ps(self.0, magic);
+            (Self(_mm256_sub_ps(rounded, magic)), _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded)))
+        }
     }
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
-        // Into the exponent's bits: the results are normal numbers.
-        unsafe {
-            let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(n.0));
-            Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), exponent)))
-        }
+    fn times(self, power: __m256i) -> Self {
+        Self(unsafe { _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), power)) })
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -118,7 +121,7 @@ impl Vector for F32x8 {
     }
     #[inline(always)]
     fn add_rounded(self, total: __m256i) -> __m256i {
-        unsafe { _mm256_add_epi32(total, _mm256_cvtps_epi32(_mm256_round_ps::<NEAREST>(self.0))) }
+        unsafe { _mm256_add_epi32(total, _mm256_cvtps_epi32(self.0)) }
     }
     #[inline(always)]
     fn add_lows_to_wide(lows: __m256i, total: Self::Wide) -> Self::Wide {
@@ -137,5 +140,9 @@ impl Vector for F32x8 {
     #[inline(always)]
     fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
         compress_positions_by_steps::<8>(bits, base, ids);
+    }
+    #[inline(always)]
+    fn compress_ids(bits: u32, ids: &mut [u32], from: usize, to: usize) {
+        compress_ids_by_steps::<8>(bits, ids, from, to);
     }
 }

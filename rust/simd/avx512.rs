@@ -17,6 +17,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 impl Vector for F32x16 {
     const LANES: usize = 16;
     const SCALES_ANY: bool = true;
+    type Power = Self;
     type Mask = __mmask16;
     type Wide = (__m512d, __m512d);
     type Lows = __m512i;
@@ -56,12 +57,13 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_max_ps(self.0, other.0) })
     }
     #[inline(always)]
-    fn rint(self) -> Self {
-        Self(unsafe { _mm512_roundscale_ps::<NEAREST>(self.0) })
+    fn rint(self) -> (Self, Self) {
+        let n = Self(unsafe { _mm512_roundscale_ps::<NEAREST>(self.0) });
+        (n, n)
     }
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
-        Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
+    fn times(self, power: Self) -> Self {
+        Self(unsafe { _mm512_scalef_ps(self.0, power.0) })
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -137,6 +139,14 @@ impl Vector for F32x16 {
             let positions = _mm512_add_epi32(lanes, _mm512_set1_epi32(base as i32));
             let packed = _mm512_maskz_compress_epi32(bits as __mmask16, positions);
             _mm512_storeu_si512(ids.as_mut_ptr().cast(), packed);
+        }
+    }
+    #[inline(always)]
+    fn compress_ids(bits: u32, ids: &mut [u32], from: usize, to: usize) {
+        unsafe {
+            let read = _mm512_loadu_si512(ids[from..from + 16].as_ptr().cast());
+            let packed = _mm512_maskz_compress_epi32(bits as __mmask16, read);
+            _mm512_storeu_si512(ids[to..to + 16].as_mut_ptr().cast(), packed);
         }
     }
 }

@@ -77,13 +77,13 @@ fn weight<V: Vector, const EXACT: bool>(x: V, maximum: V, scale: V) -> V {
     let lowest = V::splat(LOWEST_EXPONENT);
     let y = x.sub(maximum).mul(scale);
     let near = if V::SCALES_ANY { y } else { y.max(lowest) };
-    let n = near.rint();
+    let (n, power) = near.rint();
     let f = near.sub(n);
     let mut q = V::splat(COEFFICIENTS[0] * UNIT as f32);
     for coefficient in &COEFFICIENTS[1..] {
         q = q.fma(f, V::splat(coefficient * UNIT as f32));
     }
-    let v = q.times_power_of_two(n);
+    let v = q.times(power);
     if EXACT { v.or_zero_below(y, lowest) } else { v }
 }
 
@@ -224,20 +224,34 @@ pub fn gather_at_least<V: Vector>(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids:
 
 /// Writes the lanes of the set bits and their positions behind the first `count` elements.
 #[inline(always)]
-fn append<V: Vector>(
-    x: V,
-    bits: u32,
-    at: usize,
-    count: &mut usize,
-    xs: &mut Vec<f32>,
-    ids: &mut Vec<u32>,
-) {
+fn append<V: Vector>(x: V, bits: u32, at: usize, count: &mut usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
     if xs.len() < *count + V::LANES {
         grow(*count + V::LANES, xs, ids);
     }
     x.compress(bits, &mut xs[*count..]);
     V::compress_positions(bits, at as u32, &mut ids[*count..]);
     *count += bits.count_ones() as usize;
+}
+
+/// In place: what is written never lies beyond what has been read.
+#[inline(always)]
+pub fn retain_at_least<V: Vector>(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+    let bound = V::splat(cut);
+    let whole = xs.len() / V::LANES * V::LANES;
+    let mut count = 0;
+    for at in (0..whole).step_by(V::LANES) {
+        let x = V::load(&xs[at..]);
+        let bits = x.bits_at_least(bound);
+        x.compress(bits, &mut xs[count..]);
+        V::compress_ids(bits, ids, at, count);
+        count += bits.count_ones() as usize;
+    }
+    for at in whole..xs.len() {
+        (xs[count], ids[count]) = (xs[at], ids[at]);
+        count += usize::from(xs[at] >= cut);
+    }
+    xs.truncate(count);
+    ids.truncate(count);
 }
 
 /// Room for `least` elements and, by doubling, for more, as a push would make.

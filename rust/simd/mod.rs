@@ -153,6 +153,8 @@ kernels! {
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
     /// Appends the logits at or above `cut`, and their positions, in order.
     fn gather_at_least(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Keeps the logits at or above `cut`, and their ids, in order.
+    fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.
     fn store_log_probs(row: &[f32], maximum: f32, temperature: f64, ln_z: f64, out: &mut [f32]);
     /// Multiplies every value by `factor`.

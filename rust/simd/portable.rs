@@ -1,6 +1,6 @@
 //! The level without intrinsics: four lanes that the compiler may put into whatever the target has.
 
-use super::vector::{Vector, compress_by_steps, compress_positions_by_steps};
+use super::vector::{Vector, compress_by_steps, compress_ids_by_steps, compress_positions_by_steps};
 
 /// Four float32 lanes.
 #[derive(Clone, Copy)]
@@ -55,6 +55,7 @@ impl F32x4 {
 impl Vector for F32x4 {
     const LANES: usize = 4;
     const SCALES_ANY: bool = false;
+    type Power = [u32; 4];
     type Mask = u32;
     type Wide = [f64; 4];
     type Lows = [i32; 4];
@@ -92,12 +93,14 @@ impl Vector for F32x4 {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
-    fn rint(self) -> Self {
-        Self(self.0.map(|x| (x + ROUND_F32) - ROUND_F32))
+    fn rint(self) -> (Self, [u32; 4]) {
+        // The rounded sum holds n in its lowest bits, from where it is shifted into an exponent's place.
+        let rounded = self.0.map(|x| x + ROUND_F32);
+        (Self(rounded.map(|x| x - ROUND_F32)), rounded.map(|x| x.to_bits() << 23))
     }
     #[inline(always)]
-    fn times_power_of_two(self, n: Self) -> Self {
-        self.zip(n, |q, n| f32::from_bits(q.to_bits().wrapping_add(((n as i32) << 23) as u32)))
+    fn times(self, power: [u32; 4]) -> Self {
+        Self(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(power[i]))))
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -155,5 +158,9 @@ impl Vector for F32x4 {
     #[inline(always)]
     fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
         compress_positions_by_steps::<4>(bits, base, ids);
+    }
+    #[inline(always)]
+    fn compress_ids(bits: u32, ids: &mut [u32], from: usize, to: usize) {
+        compress_ids_by_steps::<4>(bits, ids, from, to);
     }
 }

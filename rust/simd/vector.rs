@@ -5,8 +5,11 @@ pub trait Vector: Copy {
     /// How many logits one vector holds.
     const LANES: usize;
 
-    /// Whether [`Self::times_power_of_two`] takes any n, -inf included, and underflows to 0.
+    /// Whether [`Self::times`] takes any n, -inf included, and underflows to 0.
     const SCALES_ANY: bool;
+
+    /// A power of two per lane.
+    type Power: Copy;
 
     /// An answer per lane.
     type Mask: Copy;
@@ -34,10 +37,10 @@ pub trait Vector: Copy {
     fn fma(self, factor: Self, addend: Self) -> Self;
     /// The larger of the two; either where one is NaN.
     fn max(self, other: Self) -> Self;
-    /// The nearest integer, half to even, for values within +-2**22.
-    fn rint(self) -> Self;
-    /// self * 2**n for integers n in [-100, 0] and self in [2**42, 2**44]: exact.
-    fn times_power_of_two(self, n: Self) -> Self;
+    /// The nearest integer n, half to even, for values within +-2**22; and 2**n.
+    fn rint(self) -> (Self, Self::Power);
+    /// self * 2**n, exact, for n in [-100, 0] and self in [2**42, 2**44].
+    fn times(self, power: Self::Power) -> Self;
     /// self where y >= bound, else 0 (so 0 where y is NaN).
     fn or_zero_below(self, y: Self, bound: Self) -> Self;
 
@@ -71,6 +74,18 @@ pub trait Vector: Copy {
     fn compress(self, bits: u32, values: &mut [f32]);
     /// Writes `base + lane` for each set bit, likewise.
     fn compress_positions(bits: u32, base: u32, ids: &mut [u32]);
+    /// Of the `LANES` ids from `from` on, writes those of the set bits from `to` <= `from` on, likewise.
+    fn compress_ids(bits: u32, ids: &mut [u32], from: usize, to: usize);
+}
+
+/// [`Vector::compress_ids`] where no instruction does it.
+#[inline(always)]
+pub fn compress_ids_by_steps<const LANES: usize>(bits: u32, ids: &mut [u32], from: usize, to: usize) {
+    let mut at = to;
+    for lane in 0..LANES {
+        ids[at] = ids[from + lane]; // at <= from + lane: nothing is overwritten before it is read
+        at += (bits >> lane & 1) as usize;
+    }
 }
 
 /// [`Vector::compress_positions`] where no instruction does it: branchless, every lane is written and the
