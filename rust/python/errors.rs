@@ -55,8 +55,7 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         }
         Error::Logit { row, token, value } => {
             let shown = repr(py, *value);
-            let message =
-                format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
+            let message = format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
             logits_error(py, message, *row, Some(*token))
         }
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),

@@ -1,0 +1,122 @@
+//! Rows of logits as the kernels read them: float32, contiguous. Nothing here knows of Python, so it
+//! works with the GIL released and from many threads.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use numpy::ndarray::{ArrayView1, ArrayView2};
+
+use crate::error::Error;
+
+/// Cells as they lie in memory, with any strides.
+#[derive(Clone, Copy)]
+pub enum Cells<'a> {
+    F32(ArrayView2<'a, f32>),
+    F64(ArrayView2<'a, f64>),
+    F16(ArrayView2<'a, f16>),
+    /// bfloat16 by its bits: rust-numpy panics on bf16 arrays where ml_dtypes is not imported.
+    Bf16(ArrayView2<'a, u16>),
+}
+
+/// The element types a row may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    F32,
+    F64,
+    F16,
+    Bf16,
+}
+
+/// All rows of one call.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    cells: Cells<'a>,
+    rows: usize,
+    vocab: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `rows` and `vocab` stand beside the cells because a batch of no rows has no memory to view.
+    pub fn new(cells: Cells<'a>, rows: usize, vocab: usize) -> Self {
+        Self { cells, rows, vocab }
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Logits per row.
+    pub fn vocab(&self) -> usize {
+        self.vocab
+    }
+
+    /// The same rows for a shorter time: ndarray's views do not shorten by themselves.
+    pub fn reborrow(&self) -> Rows<'_> {
+        let cells = match &self.cells {
+            Cells::F32(cells) => Cells::F32(cells.reborrow()),
+            Cells::F64(cells) => Cells::F64(cells.reborrow()),
+            Cells::F16(cells) => Cells::F16(cells.reborrow()),
+            Cells::Bf16(cells) => Cells::Bf16(cells.reborrow()),
+        };
+        Rows { cells, ..*self }
+    }
+
+    /// Row `i`: borrowed where it is float32 with stride 1, else widened or copied into `scratch`.
+    ///
+    /// A finite float64 that becomes infinite is an [`Error::Logit`]; where the row has a NaN or `+inf`
+    /// at a lower token, the error names that one.
+    pub fn row<'s>(&'s self, i: usize, scratch: &'s mut Vec<f32>) -> Result<&'s [f32], Error> {
+        match &self.cells {
+            Cells::F32(cells) => match cells.row(i).to_slice() {
+                Some(row) => return Ok(row),
+                None => copy(scratch, cells.row(i), |x| x),
+            },
+            Cells::F64(cells) => round(scratch, cells.row(i), i)?,
+            Cells::F16(cells) => match cells.row(i).to_slice() {
+                Some(row) => {
+                    scratch.resize(row.len(), 0.0);
+                    row.convert_to_f32_slice(scratch);
+                }
+                None => copy(scratch, cells.row(i), f16::to_f32),
+            },
+            Cells::Bf16(cells) => copy(scratch, cells.row(i), |bits| f32::from_bits(u32::from(bits) << 16)),
+        }
+        Ok(scratch)
+    }
+
+    /// Where element (0, 0) lies and how many elements on the next row and the next token are, for
+    /// float32 cells alone.
+    pub fn place(&self) -> Option<(*const f32, [isize; 2])> {
+        match &self.cells {
+            Cells::F32(cells) if !cells.is_empty() => {
+                Some((cells.as_ptr(), [cells.strides()[0], cells.strides()[1]]))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `row` through `widen` into `scratch`.
+fn copy<T: Copy>(scratch: &mut Vec<f32>, row: ArrayView1<'_, T>, widen: impl Fn(T) -> f32) {
+    scratch.clear();
+    match row.to_slice() {
+        Some(row) => scratch.extend(row.iter().map(|x| widen(*x))),
+        None => scratch.extend(row.iter().map(|x| widen(*x))),
+    }
+}
+
+/// float64 rounded to float32, half to even.
+#[allow(clippy::cast_possible_truncation)]
+fn round(scratch: &mut Vec<f32>, row: ArrayView1<'_, f64>, i: usize) -> Result<(), Error> {
+    let overflows = |x: f64| x.is_finite() && (x as f32).is_infinite();
+    copy(scratch, row, |x| x as f32);
+    // A plain `or` over the row is vectorised; which token it was is asked only where there is one.
+    if row.fold(false, |found, x| found | overflows(*x)) {
+        let mut logits = row.iter().copied().enumerate();
+        if let Some((token, value)) = logits.find(|(_, x)| x.is_nan() || *x == f64::INFINITY || overflows(*x))
+        {
+            return Err(Error::Logit { row: i, token, value });
+        }
+    }
+    Ok(())
+}
