@@ -63,7 +63,7 @@ def test_other_dtypes_are_named(api, tensor, got):
 
 
 def test_dtypes_that_numpy_has_no_name_for_are_unreadable(api):
-    with pytest.raises(TypeError, match="^logits must be a readable DLPack tensor, got Tensor$"):
+    with pytest.raises(TypeError, match=r"^logits must be a readable DLPack tensor, got Tensor$"):
         api.top_k(torch.ones(3).to(torch.float8_e4m3fn), 0)
 
 

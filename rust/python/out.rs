@@ -202,11 +202,11 @@ fn check_kind<'py>(out: &Bound<'py, PyAny>, logits: &Logits<'py>) -> PyResult<Bo
     Ok(plain)
 }
 
-/// Whether each row of the view is a slice, and no two of them overlap.
+/// Whether each row of the view is a slice, and no two of them overlap. Memory of no rows may lie anywhere.
 fn is_tidy(array: &Bound<'_, PyUntypedArray>, view: &Bound<'_, PyArray2<f32>>) -> bool {
     let (shape, strides) = (view.shape(), view.strides());
     let (rows, row) = (shape[0], shape[1] as i128 * 4);
-    array.is_aligned() && strides[1] == 4 && (rows == 1 || strides[0] as i128 >= row)
+    rows > 0 && array.is_aligned() && strides[1] == 4 && (rows == 1 || strides[0] as i128 >= row)
 }
 
 /// Whether the view is the logits: the same float32 memory in the same order.

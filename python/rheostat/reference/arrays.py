@@ -129,7 +129,7 @@ def _from_dlpack(logits: Any) -> np.ndarray:
         array = np.from_dlpack(_Exported(capsule, (kind, index)))
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
         raise unreadable from None
-    if array.size and array.base is None:  # a null pointer: NumPy took memory of its own
+    if array.size and array.flags.owndata:  # a null pointer: NumPy took memory of its own
         raise unreadable
     return array
 
