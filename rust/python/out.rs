@@ -16,9 +16,9 @@ use pyo3::types::PyTuple;
 use pyo3::{intern, prelude::*};
 use rayon::prelude::*;
 
-use super::arrays::{Logits, as_array, from_dlpack, name_of};
+use super::arrays::{Logits, as_array, from_dlpack, kind_of, name_of};
 use super::errors::{knob_error, type_error};
-use super::rows::{Cells, Rows};
+use super::rows::{Cells, Kind, Rows};
 use crate::error::Error;
 
 /// Where results go.
@@ -186,12 +186,16 @@ fn check_kind<'py>(out: &Bound<'py, PyAny>, logits: &Logits<'py>) -> PyResult<Bo
         return Err(refused(out.get_type().name()?.to_str()?));
     }
     let plain = as_array(out)?;
-    let name = name_of(&plain.dtype())?;
-    if name != "float32" {
-        return Err(refused(&name));
+    if kind_of(&plain.dtype())? != Some(Kind::F32) {
+        return Err(refused(&name_of(&plain.dtype())?));
     }
-    let (shape, wanted) = (PyTuple::new(py, plain.shape())?, shape_of(py, logits)?);
-    if !shape.eq(&wanted)? {
+    let same_shape = match *plain.shape() {
+        [vocab] => logits.is_row() && vocab == logits.vocab(),
+        [rows, vocab] => !logits.is_row() && (rows, vocab) == (logits.rows(), logits.vocab()),
+        _ => false,
+    };
+    if !same_shape {
+        let (shape, wanted) = (PyTuple::new(py, plain.shape())?, shape_of(py, logits)?);
         let message = format!("out must have the shape of logits {wanted}, got {shape}");
         return Err(knob_error(py, message, "out", shape));
     }

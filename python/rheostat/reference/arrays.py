@@ -54,7 +54,8 @@ def as_out(out: Any, logits: Any, shape: tuple[int, ...]) -> np.ndarray:
             "out",
             "an overlapping array",
         )
-    return out
+    array: np.ndarray = out
+    return array
 
 
 def _as_array(logits: Any) -> np.ndarray:
