@@ -4,6 +4,8 @@
 //! Memory is read in place where a view of it can exist: copied are only lists, and arrays that are
 //! unaligned, byte-swapped or one repeated element.
 
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
 use numpy::ndarray::ArrayView2;
 use numpy::npyffi::NPY_TYPES;
 use numpy::prelude::*;
@@ -16,9 +18,7 @@ use pyo3::{intern, prelude::*};
 use super::dlpack::{Tensor, exportable, unreadable};
 use super::errors::{knob_error, type_error};
 use super::rows::{Cells, Kind, Rows};
-
-/// The largest vocabulary.
-const MAX_VOCAB: usize = 1_048_576;
+use crate::law::MAX_VOCAB;
 
 /// Logits as given: (vocab,) or (batch, vocab).
 pub struct Logits<'py> {
@@ -91,7 +91,7 @@ impl<'py> Logits<'py> {
             Source::Tensor(tensor) => tensor.cells().unwrap_or_else(nothing),
             Source::Nothing => nothing(),
         };
-        Rows::new(cells, self.rows, self.vocab)
+        Rows::new(cells)
     }
 
     /// The given array, where the logits' memory is a NumPy array's.
@@ -121,7 +121,7 @@ impl<'py> Logits<'py> {
         let (is_row, rows, vocab) = check_shape(py, plain.shape())?;
         let source = match rows {
             0 => Source::Nothing,
-            _ if is_plain(plain, &dtype) => Source::of(plain, kind, [rows, vocab])?,
+            _ if is_plain(plain, dtype.byteorder(), kind) => Source::of(plain, kind, [rows, vocab])?,
             _ => Source::of(&copied(plain, kind)?, kind.copied(), [rows, vocab])?,
         };
         Ok(Self { source, memory: Some(plain.clone()), is_row, rows, vocab })
@@ -195,25 +195,35 @@ fn borrow<'py, T: Element>(
 
 /// Whether Rust can view the memory: native, aligned, in whole elements. Strides that are all zero, one
 /// element repeated, are what rust-numpy's book of borrows divides by.
-fn is_plain(array: &Bound<'_, PyUntypedArray>, dtype: &Bound<'_, PyArrayDescr>) -> bool {
-    let item = dtype.itemsize().cast_signed();
+fn is_plain(array: &Bound<'_, PyUntypedArray>, byteorder: u8, kind: Kind) -> bool {
+    let partial = match kind {
+        Kind::F64 => 7, // on some systems NumPy calls a float64 aligned at multiples of 4
+        Kind::F32 => 3,
+        Kind::F16 | Kind::Bf16 => 1,
+    };
     let strides = array.strides();
-    matches!(dtype.byteorder(), b'=' | b'|')
+    matches!(byteorder, b'=' | b'|')
         && array.is_aligned()
-        && strides.iter().all(|stride| stride % item == 0)
+        && strides.iter().all(|stride| stride & partial == 0)
         && strides.iter().any(|stride| *stride != 0)
 }
 
 /// The kind of a dtype, in either byte order; None where it is none of ours.
-fn kind_of(dtype: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Kind>> {
+pub(super) fn kind_of(dtype: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Kind>> {
     const F32: i32 = NPY_TYPES::NPY_FLOAT as i32;
     const F64: i32 = NPY_TYPES::NPY_DOUBLE as i32;
     const F16: i32 = NPY_TYPES::NPY_HALF as i32;
+    // The number NumPy gave to bfloat16 when ml_dtypes was imported: asking for the name takes 1 us.
+    static BF16: AtomicI32 = AtomicI32::new(-1);
     Ok(match dtype.num() {
         F32 => Some(Kind::F32),
         F64 => Some(Kind::F64),
         F16 => Some(Kind::F16),
-        _ if dtype.itemsize() == 2 && name_of(dtype)? == "bfloat16" => Some(Kind::Bf16),
+        number if number == BF16.load(Relaxed) => Some(Kind::Bf16),
+        number if dtype.itemsize() == 2 && name_of(dtype)? == "bfloat16" => {
+            BF16.store(number, Relaxed);
+            Some(Kind::Bf16)
+        }
         _ => None,
     })
 }

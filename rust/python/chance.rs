@@ -5,7 +5,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 use super::errors::{knob_error, type_error};
-use super::knobs::{Given, PerRow, Rows, check, integer_of};
+use super::knobs::{Given, PerRow, Shape, check, integer_of};
 use crate::knobs::WORD;
 use crate::rng;
 
@@ -51,7 +51,7 @@ impl Chances {
         stream: &Given<'_>,
         position: &Given<'_>,
         u: &Given<'_>,
-        rows: Rows,
+        shape: Shape,
     ) -> PyResult<Self> {
         let seed = words("seed", seed, true)?;
         let stream = words("stream", stream, false)?;
@@ -69,12 +69,12 @@ impl Chances {
 
         let all = [&seed, &stream, &position, &u];
         let first_length = all.iter().filter_map(|words| words.as_ref()?.length()).next();
-        let count = if rows.is_row { first_length.unwrap_or(1) } else { rows.count };
+        let count = if shape.is_row { first_length.unwrap_or(1) } else { shape.count };
         for words in all.into_iter().flatten() {
             words.check(count)?;
         }
-        if rows.count > 1 {
-            refuse_one_chance_for_all(py, &seed, &stream, &position, &u, rows.count)?;
+        if shape.count > 1 {
+            refuse_one_chance_for_all(py, &seed, &stream, &position, &u, shape.count)?;
         }
 
         let at = |words: &Option<Words<'_, '_>>, row| {
@@ -87,7 +87,7 @@ impl Chances {
             let seed = if seed.is_some() { at(&seed, row) } else { fresh_seed()? };
             Ok(Chance::Place { seed, stream: at(&stream, row), position: at(&position, row) })
         });
-        Ok(Self { each: each.collect::<PyResult<_>>()?, many: !rows.is_row || first_length.is_some() })
+        Ok(Self { each: each.collect::<PyResult<_>>()?, many: !shape.is_row || first_length.is_some() })
     }
 }
 

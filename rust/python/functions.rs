@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 
 use super::arrays::Logits;
 use super::errors::to_python;
-use super::knobs::{Given, Rows, counts, numbers};
+use super::knobs::{Given, Shape, counts, numbers};
 use super::out::Out;
 use super::{WORTH_DETACHING, detach_if};
 use crate::knobs::{self, Knobs, Step};
@@ -99,8 +99,8 @@ fn top_k<'py>(
     temperature: Given<'py>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    filter(logits, &temperature, out, Step::TopK, |rows| {
-        let k = counts("k", knobs::TOP_K, &k, rows)?;
+    filter(logits, &temperature, out, Step::TopK, |shape| {
+        let k = counts("k", knobs::TOP_K, &k, shape)?;
         Ok(move |row| Knobs { top_k: k.get(row), ..Knobs::default() })
     })
 }
@@ -136,8 +136,8 @@ fn top_p<'py>(
     temperature: Given<'py>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    filter(logits, &temperature, out, Step::TopP, |rows| {
-        let p = numbers("p", knobs::TOP_P, &p, 1.0, rows)?;
+    filter(logits, &temperature, out, Step::TopP, |shape| {
+        let p = numbers("p", knobs::TOP_P, &p, 1.0, shape)?;
         Ok(move |row| Knobs { top_p: p.get(row), ..Knobs::default() })
     })
 }
@@ -169,8 +169,8 @@ fn min_p<'py>(
     temperature: Given<'py>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    filter(logits, &temperature, out, Step::MinP, |rows| {
-        let p = numbers("p", knobs::MIN_P, &p, 0.0, rows)?;
+    filter(logits, &temperature, out, Step::MinP, |shape| {
+        let p = numbers("p", knobs::MIN_P, &p, 0.0, shape)?;
         Ok(move |row| Knobs { min_p: p.get(row), ..Knobs::default() })
     })
 }
@@ -182,8 +182,8 @@ fn map_rows<'py>(
     out: Option<&Bound<'py, PyAny>>,
     kernel: impl Fn(&[f32], f32, f64, &mut [f32]) + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
-    write_rows(object, out, |rows| {
-        let temperature = numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, rows)?;
+    write_rows(object, out, |shape| {
+        let temperature = numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, shape)?;
         Ok(move |row, logits: &[f32], maximum, result: &mut [f32]| {
             kernel(logits, maximum, temperature.get(row), result);
         })
@@ -196,11 +196,11 @@ fn filter<'py, K: Fn(usize) -> Knobs + Sync>(
     temperature: &Given<'py>,
     out: Option<&Bound<'py, PyAny>>,
     step: Step,
-    knobs_of: impl FnOnce(Rows) -> PyResult<K>,
+    knobs_of: impl FnOnce(Shape) -> PyResult<K>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    write_rows(object, out, |rows| {
-        let knobs_of = knobs_of(rows)?;
-        let temperature = numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, rows)?;
+    write_rows(object, out, |shape| {
+        let knobs_of = knobs_of(shape)?;
+        let temperature = numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, shape)?;
         Ok(move |row, logits: &[f32], maximum, result: &mut [f32]| {
             let knobs = Knobs { temperature: temperature.get(row), ..knobs_of(row) };
             scratch::with(|scratch| {
@@ -216,12 +216,12 @@ fn filter<'py, K: Fn(usize) -> Knobs + Sync>(
 fn write_rows<'py, K: Fn(usize, &[f32], f32, &mut [f32]) + Sync>(
     object: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
-    prepare: impl FnOnce(Rows) -> PyResult<K>,
+    prepare: impl FnOnce(Shape) -> PyResult<K>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
     let mut logits = Logits::extract(object)?;
     let mut out = Out::extract(out, object, &logits)?;
-    let shape = Rows { count: logits.rows(), is_row: logits.is_row() };
+    let shape = Shape { count: logits.rows(), is_row: logits.is_row() };
     let kernel = prepare(shape)?;
     let vocab = logits.vocab();
     let mut pairs = out.pairs(&mut logits)?;

@@ -38,7 +38,7 @@ impl<T: Copy> PerRow<T> {
 
 /// How many rows there are, and whether they were given as a single one.
 #[derive(Clone, Copy)]
-pub struct Rows {
+pub struct Shape {
     pub count: usize,
     pub is_row: bool,
 }
@@ -206,15 +206,15 @@ fn per_row<T: Copy + Into<Number>>(
     rule: Rule<T>,
     given: &Bound<'_, PyAny>,
     values: PerRow<T>,
-    rows: Rows,
+    shape: Shape,
 ) -> PyResult<PerRow<T>> {
     if let PerRow::Each(each) = &values
-        && (rows.is_row || each.len() != rows.count)
+        && (shape.is_row || each.len() != shape.count)
     {
-        let wanted = if rows.is_row {
+        let wanted = if shape.is_row {
             "be one value for one row of logits".to_owned()
         } else {
-            format!("have shape ({},)", rows.count)
+            format!("have shape ({},)", shape.count)
         };
         let message = format!("{argument} must {wanted}, got shape ({},)", each.len());
         return Err(knob_error(given.py(), message, argument, (each.len(),)));
@@ -229,10 +229,10 @@ pub fn numbers(
     rule: Rule<f64>,
     given: &Given<'_>,
     off: f64,
-    rows: Rows,
+    shape: Shape,
 ) -> PyResult<PerRow<f64>> {
     match &given.0 {
-        Some(value) => per_row(argument, rule, value, number_of(argument, value)?, rows),
+        Some(value) => per_row(argument, rule, value, number_of(argument, value)?, shape),
         None => Ok(PerRow::One(off)),
     }
 }
@@ -242,11 +242,11 @@ pub fn counts(
     argument: &'static str,
     rule: Rule<i128>,
     given: &Given<'_>,
-    rows: Rows,
+    shape: Shape,
 ) -> PyResult<PerRow<usize>> {
     let Some(value) = &given.0 else { return Ok(PerRow::One(0)) };
     let clamp = |count: i128| count.clamp(0, u32::MAX.into()) as usize;
-    Ok(match per_row(argument, rule, value, integer_of(argument, value)?, rows)? {
+    Ok(match per_row(argument, rule, value, integer_of(argument, value)?, shape)? {
         PerRow::One(count) => PerRow::One(clamp(count)),
         PerRow::Each(counts) => PerRow::Each(counts.into_iter().map(clamp).collect()),
     })
@@ -263,7 +263,7 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(
-        rows: Rows,
+        shape: Shape,
         temperature: &Given<'_>,
         top_k: &Given<'_>,
         top_p: &Given<'_>,
@@ -271,15 +271,15 @@ impl Chain {
         chain: &Given<'_>,
     ) -> PyResult<Self> {
         let mut knobs = Self {
-            temperature: numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, rows)?,
-            top_k: counts("top_k", knobs::TOP_K, top_k, rows)?,
-            top_p: numbers("top_p", knobs::TOP_P, top_p, 1.0, rows)?,
-            min_p: numbers("min_p", knobs::MIN_P, min_p, 0.0, rows)?,
+            temperature: numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, shape)?,
+            top_k: counts("top_k", knobs::TOP_K, top_k, shape)?,
+            top_p: numbers("top_p", knobs::TOP_P, top_p, 1.0, shape)?,
+            min_p: numbers("min_p", knobs::MIN_P, min_p, 0.0, shape)?,
             steps: PRESETS[0].1.to_vec(),
         };
         if let Some(chain) = &chain.0 {
             knobs.steps = steps(chain)?;
-            knobs.refuse_unnamed(chain.py(), rows)?;
+            knobs.refuse_unnamed(chain.py(), shape)?;
         }
         Ok(knobs)
     }
@@ -298,9 +298,9 @@ impl Chain {
     }
 
     /// A tuple must name every knob that is set in any row. (A preset names them all.)
-    fn refuse_unnamed(&self, py: Python<'_>, rows: Rows) -> PyResult<()> {
+    fn refuse_unnamed(&self, py: Python<'_>, shape: Shape) -> PyResult<()> {
         for step in Step::ALL {
-            if !self.steps.contains(&step) && (0..rows.count).any(|row| step.is_set(&self.row(row))) {
+            if !self.steps.contains(&step) && (0..shape.count).any(|row| step.is_set(&self.row(row))) {
                 let name = step.name();
                 let message = format!("chain must name every knob that is set, got none for '{name}'");
                 return Err(knob_error(py, message, "chain", name));

@@ -15,9 +15,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 use pyo3::{intern, prelude::*};
 
-use super::arrays::{Logits, as_array, from_dlpack, name_of};
+use super::arrays::{Logits, as_array, from_dlpack, kind_of, name_of};
 use super::errors::{knob_error, type_error};
-use super::rows::{Cells, Rows};
+use super::rows::{Cells, Kind, Rows};
 use crate::error::Error;
 use crate::threads;
 
@@ -102,10 +102,7 @@ impl Pairs<'_> {
     pub fn rows(&self) -> Rows<'_> {
         match &self.source {
             Some(rows) => rows.reborrow(),
-            None => {
-                let (rows, vocab) = self.target.dim();
-                Rows::new(Cells::F32(self.target.view()), rows, vocab)
-            }
+            None => Rows::new(Cells::F32(self.target.view())),
         }
     }
 
@@ -179,12 +176,16 @@ fn check_kind<'py>(out: &Bound<'py, PyAny>, logits: &Logits<'py>) -> PyResult<Bo
         return Err(refused(out.get_type().name()?.to_str()?));
     }
     let plain = as_array(out)?;
-    let name = name_of(&plain.dtype())?;
-    if name != "float32" {
-        return Err(refused(&name));
+    if kind_of(&plain.dtype())? != Some(Kind::F32) {
+        return Err(refused(&name_of(&plain.dtype())?));
     }
-    let (shape, wanted) = (PyTuple::new(py, plain.shape())?, shape_of(py, logits)?);
-    if !shape.eq(&wanted)? {
+    let same_shape = match *plain.shape() {
+        [vocab] => logits.is_row() && vocab == logits.vocab(),
+        [rows, vocab] => !logits.is_row() && (rows, vocab) == (logits.rows(), logits.vocab()),
+        _ => false,
+    };
+    if !same_shape {
+        let (shape, wanted) = (PyTuple::new(py, plain.shape())?, shape_of(py, logits)?);
         let message = format!("out must have the shape of logits {wanted}, got {shape}");
         return Err(knob_error(py, message, "out", shape));
     }
@@ -195,11 +196,11 @@ fn check_kind<'py>(out: &Bound<'py, PyAny>, logits: &Logits<'py>) -> PyResult<Bo
     Ok(plain)
 }
 
-/// Whether each row of the view is a slice, and no two of them overlap.
+/// Whether each row of the view is a slice, and no two of them overlap. Memory of no rows may lie anywhere.
 fn is_tidy(array: &Bound<'_, PyUntypedArray>, view: &Bound<'_, PyArray2<f32>>) -> bool {
     let (shape, strides) = (view.shape(), view.strides());
     let (rows, row) = (shape[0], shape[1] as i128 * 4);
-    array.is_aligned() && strides[1] == 4 && (rows == 1 || strides[0] as i128 >= row)
+    rows > 0 && array.is_aligned() && strides[1] == 4 && (rows == 1 || strides[0] as i128 >= row)
 }
 
 /// Whether the view is the logits: the same float32 memory in the same order.

@@ -30,24 +30,12 @@ pub enum Kind {
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     cells: Cells<'a>,
-    rows: usize,
-    vocab: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// `rows` and `vocab` stand beside the cells because a batch of no rows has no memory to view.
-    pub fn new(cells: Cells<'a>, rows: usize, vocab: usize) -> Self {
-        Self { cells, rows, vocab }
-    }
-
-    /// How many rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Logits per row.
-    pub fn vocab(&self) -> usize {
-        self.vocab
+    /// The rows of these cells.
+    pub fn new(cells: Cells<'a>) -> Self {
+        Self { cells }
     }
 
     /// The same rows for a shorter time: ndarray's views do not shorten by themselves.
@@ -58,7 +46,7 @@ impl<'a> Rows<'a> {
             Cells::F16(cells) => Cells::F16(cells.reborrow()),
             Cells::Bf16(cells) => Cells::Bf16(cells.reborrow()),
         };
-        Rows { cells, ..*self }
+        Rows { cells }
     }
 
     /// Row `i`: borrowed where it is float32 with stride 1, else widened or copied into `scratch`.

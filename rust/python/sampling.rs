@@ -8,7 +8,7 @@ use pyo3::types::PyList;
 use super::arrays::Logits;
 use super::chance::{Chance, Chances};
 use super::errors::{to_python, type_error};
-use super::knobs::{Chain, Given, PerRow, Rows, check, integer_of};
+use super::knobs::{Chain, Given, PerRow, Shape, check, integer_of};
 use super::{WORTH_DETACHING, detach_if};
 use crate::chain::{self, Kept};
 use crate::scratch::{self, Scratch};
@@ -50,14 +50,14 @@ fn kept<'py>(
     chain: Given<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let logits = Logits::extract(logits)?;
-    let rows = Rows { count: logits.rows(), is_row: logits.is_row() };
-    let chain = Chain::new(rows, &temperature, &top_k, &top_p, &min_p, &chain)?;
+    let shape = Shape { count: logits.rows(), is_row: logits.is_row() };
+    let chain = Chain::new(shape, &temperature, &top_k, &top_p, &min_p, &chain)?;
     let ids = keep_rows(py, &logits, &chain, |_, kept| {
         Ok(kept.tokens().map(|(id, _)| id as i64).collect::<Vec<_>>())
     })?;
     let mut arrays = ids.into_iter().map(|ids| PyArray1::from_vec(py, ids));
     match arrays.next() {
-        Some(ids) if rows.is_row => Ok(ids.into_any()),
+        Some(ids) if shape.is_row => Ok(ids.into_any()),
         first => Ok(PyList::new(py, first.into_iter().chain(arrays).collect::<Vec<_>>())?.into_any()),
     }
 }
@@ -119,16 +119,16 @@ fn sample<'py>(
     chain: Given<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let logits = Logits::extract(logits)?;
-    let rows = Rows { count: logits.rows(), is_row: logits.is_row() };
-    let chain = Chain::new(rows, &temperature, &top_k, &top_p, &min_p, &chain)?;
-    let chances = Chances::new(py, &seed, &stream, &position, &u, rows)?;
+    let shape = Shape { count: logits.rows(), is_row: logits.is_row() };
+    let chain = Chain::new(shape, &temperature, &top_k, &top_p, &min_p, &chain)?;
+    let chances = Chances::new(py, &seed, &stream, &position, &u, shape)?;
     if let ([chance], false) = (chances.each.as_slice(), chances.many) {
         let token = keep_rows(py, &logits, &chain, |_, kept| Ok(kept.into_urn().draw(chance.word(0))))?;
         return token[0].into_bound_py_any(py);
     }
     let tokens = keep_rows(py, &logits, &chain, |row, kept| {
         let mut urn = kept.into_urn();
-        Ok(of_row(&chances, rows, row).iter().map(|c| urn.draw(c.word(0)) as i64).collect::<Vec<_>>())
+        Ok(of_row(&chances, shape, row).iter().map(|c| urn.draw(c.word(0)) as i64).collect::<Vec<_>>())
     })?;
     Ok(PyArray1::from_vec(py, tokens.concat()).into_any())
 }
@@ -175,18 +175,18 @@ fn choose<'py>(
     chain: Given<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let logits = Logits::extract(logits)?;
-    let rows = Rows { count: logits.rows(), is_row: logits.is_row() };
+    let shape = Shape { count: logits.rows(), is_row: logits.is_row() };
     let PerRow::One(items) = integer_of("n", n)? else {
         return Err(type_error("n must be an integer, got one per row"));
     };
     check("n", ("must be at least 1", |n| n >= 1), n, &PerRow::One(items))?;
-    let chain = Chain::new(rows, &temperature, &top_k, &top_p, &min_p, &chain)?;
-    let chances = Chances::new(py, &seed, &stream, &position, &Given(None), rows)?;
+    let chain = Chain::new(shape, &temperature, &top_k, &top_p, &min_p, &chain)?;
+    let chances = Chances::new(py, &seed, &stream, &position, &Given(None), shape)?;
     chances.check_room_for(py, items)?;
     let ids = keep_rows(py, &logits, &chain, |row, kept| {
         let mut urn = kept.into_urn();
         let mut ids = vec![];
-        for chance in of_row(&chances, rows, row) {
+        for chance in of_row(&chances, shape, row) {
             urn.refill();
             for item in 0..items {
                 match urn.take(chance.word(item as u64)) {
@@ -209,8 +209,8 @@ fn choose<'py>(
 }
 
 /// The chances of a row: its own, or all where they are for a single row.
-fn of_row(chances: &Chances, rows: Rows, row: usize) -> &[Chance] {
-    if rows.is_row { &chances.each } else { &chances.each[row..=row] }
+fn of_row(chances: &Chances, shape: Shape, row: usize) -> &[Chance] {
+    if shape.is_row { &chances.each } else { &chances.each[row..=row] }
 }
 
 /// `work` on what the chain keeps of every row; the error of the lowest row that has one.
