@@ -59,7 +59,9 @@ def check_row(x: Array, row: int) -> Row:
 
 def finish(results: list[Row], target: Row) -> Row:
     """The results in their place."""
-    for place, result in zip(np.atleast_2d(target), results, strict=True):
+    places = np.asarray(target)  # a plain array, whatever a subclass overrides
+    places = places[None] if places.ndim == 1 else places
+    for place, result in zip(places, results, strict=True):
         place[:] = result
     return target
 
