@@ -5,8 +5,12 @@
 //! | module | idea |
 //! |---|---|
 //! | [`error`] | what can go wrong, one sentence each |
+//! | [`tokens`] | token ids to their bytes |
+//! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
 pub mod error;
+pub mod stop;
+pub mod tokens;
 
 pub use error::Error;
 

@@ -2,7 +2,7 @@
 //! text equals the reference's to the letter.
 
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -55,11 +55,14 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         }
         Error::Logit { row, token, value } => {
             let shown = repr(py, *value);
-            let message =
-                format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
+            let message = format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
             logits_error(py, message, *row, Some(*token))
         }
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
+        Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),
+        Error::EmptyStop { .. } | Error::FedAfterFlush { .. } | Error::WrongSymbols | Error::BadState => {
+            PyValueError::new_err(error.to_string())
+        }
     }
 }
 

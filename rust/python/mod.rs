@@ -1,6 +1,11 @@
 //! The Python extension: check, release the GIL, call, wrap. The only place that names pyo3 or numpy.
 
 mod errors;
+mod stop;
+mod stop_batch;
+mod stop_input;
+mod stop_state;
+mod tokens;
 
 use pyo3::prelude::*;
 
@@ -8,5 +13,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    stop::register(module)?;
+    stop_batch::register(module)?;
+    tokens::register(module)?;
     Ok(())
 }
