@@ -106,7 +106,7 @@ impl fmt::Display for Error {
                 write!(f, "armed must stay True once it was True, got False{}", Place(*row))
             }
             Self::FedAfterFlush { row } => {
-                write!(f, "feed must not come after flush, reset() first{}", Place(*row))
+                write!(f, "feed must not follow flush without a reset{}", Place(*row))
             }
             Self::WrongSymbols => f.write_str("piece must be of the stop set's symbols"),
             Self::BadState => f.write_str("state must be one that a matcher wrote"),

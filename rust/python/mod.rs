@@ -4,6 +4,7 @@ mod errors;
 mod stop;
 mod stop_batch;
 mod stop_input;
+mod stop_matcher;
 mod stop_state;
 mod tokens;
 
@@ -14,7 +15,6 @@ use pyo3::prelude::*;
 fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     stop::register(module)?;
-    stop_batch::register(module)?;
     tokens::register(module)?;
     Ok(())
 }

@@ -6,8 +6,9 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 
 use super::errors::{to_python, type_error};
-use super::stop::{PyStopSet, lock};
+use super::stop::PyStopSet;
 use super::stop_input::{Name, PyPiece, flag, int, ints, items, pieces, wrap, wrong_length, wrong_type};
+use super::stop_matcher::lock;
 use super::tokens::PyTokenTable;
 use crate::stop::{Batch, Feed, Hit, Kind, Output, Piece};
 
@@ -228,9 +229,4 @@ impl PyStopBatch {
         }
         lock(&self.batch).reorder(&index).map_err(|error| to_python(py, &error))
     }
-}
-
-/// Adds the class to the module.
-pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<PyStopBatch>()
 }

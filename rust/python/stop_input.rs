@@ -92,7 +92,7 @@ pub fn flag(value: &Bound<'_, PyAny>, name: Name) -> PyResult<bool> {
 }
 
 /// Python's `operator.index`; None where it raises a TypeError.
-fn index<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+pub fn index<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     static INDEX: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if value.is_instance_of::<PyInt>() {
         return Ok(Some(value.clone()));
@@ -130,15 +130,18 @@ pub fn ints(values: &Bound<'_, PyAny>, name: Name, limit: usize) -> PyResult<Vec
         .collect()
 }
 
-/// The items of a sequence: anything with `__getitem__` but a mapping, a str or bytes.
+/// Anything with `__getitem__` but a dict, a str or bytes.
+pub fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let other = value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyByteArray>()
+        || value.is_instance_of::<PyDict>();
+    Ok(!other && value.get_type().hasattr("__getitem__")?)
+}
+
+/// The items of a sequence.
 pub fn items<'py>(values: &Bound<'py, PyAny>, name: Name, rule: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let text = values.is_instance_of::<PyString>()
-        || values.is_instance_of::<PyBytes>()
-        || values.is_instance_of::<PyByteArray>();
-    if text || values.is_instance_of::<PyDict>() || !values.get_type().hasattr("__getitem__")? {
-        return Err(wrong_type(name, rule, values));
-    }
-    values.try_iter()?.collect()
+    if is_sequence(values)? { values.try_iter()?.collect() } else { Err(wrong_type(name, rule, values)) }
 }
 
 /// A token id.

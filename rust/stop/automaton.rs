@@ -45,7 +45,7 @@ struct Trie<S> {
     depth: Vec<u32>,
     /// The least stop that ends exactly here.
     own: Vec<u32>,
-    /// A stop that runs through here: the node's label is its prefix.
+    /// The least stop that begins with the node's label.
     witness: Vec<u32>,
 }
 
@@ -68,6 +68,10 @@ impl<S: Symbol> Trie<S> {
                 trie.depth.push(depth as u32 + 1);
                 trie.own.push(NONE);
                 trie.witness.push(index as u32);
+            }
+            for &node in &path[1..] {
+                let witness = &mut trie.witness[node as usize];
+                *witness = (*witness).min(index as u32);
             }
             let end = path[stop.len()] as usize;
             trie.own[end] = trie.own[end].min(index as u32);
