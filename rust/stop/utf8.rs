@@ -10,9 +10,16 @@ pub struct Pending {
     len: u8,
 }
 
-/// Whether the first bytes of a character stand here and nothing else.
-fn is_beginning(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+/// Whether these bytes wait for more: the first of a character and nothing else.
+fn waits(bytes: &[u8]) -> bool {
+    let begins = |error: std::str::Utf8Error| error.valid_up_to() == 0 && error.error_len().is_none();
+    is_surrogate(bytes) || std::str::from_utf8(bytes).is_err_and(begins)
+}
+
+/// Python waits for the third byte of an encoded surrogate too, which another error handler than
+/// "replace" would accept. Whatever comes then, the two bytes are ill-formed one by one.
+fn is_surrogate(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xED, 0xA0..=0xBF])
 }
 
 impl Pending {
@@ -20,7 +27,7 @@ impl Pending {
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut pending = Self::default();
-        if !bytes.is_empty() && !is_beginning(bytes) {
+        if !bytes.is_empty() && !waits(bytes) {
             return None;
         }
         pending.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -36,9 +43,8 @@ impl Pending {
 
     /// Decodes `bytes`, appends the text to `out`, keeps an unfinished character back.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut String) {
-        // One byte at a time until the waiting character is whole or turns out ill-formed. What
-        // waits is the longest well-formed beginning, so in that case it is one maximal subpart and
-        // the byte that broke it starts afresh.
+        // One byte at a time until the waiting character is whole or turns out ill-formed; the byte
+        // that broke it starts afresh.
         while self.len > 0 {
             let Some((&next, rest)) = bytes.split_first() else { return };
             let mut longer = [0; 4];
@@ -49,31 +55,37 @@ impl Pending {
             if let Some(pending) = Self::new(longer) {
                 (*self, bytes) = (pending, rest);
             } else {
-                *self = Self::default();
                 if let Ok(character) = std::str::from_utf8(longer) {
+                    *self = Self::default();
                     out.push_str(character);
                     bytes = rest;
                 } else {
-                    out.push(char::REPLACEMENT_CHARACTER);
+                    self.close(out);
                 }
             }
         }
+        let (bytes, tail) = match bytes.split_last_chunk::<2>() {
+            Some((before, tail)) if is_surrogate(tail) => (before, &tail[..]),
+            _ => (bytes, &[][..]),
+        };
         let mut chunks = bytes.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             out.push_str(chunk.valid());
             match Self::new(chunk.invalid()) {
-                Some(pending) if chunks.peek().is_none() => *self = pending,
+                Some(pending) if chunks.peek().is_none() && tail.is_empty() => *self = pending,
+                _ if chunk.invalid().is_empty() => {}
                 _ => out.push(char::REPLACEMENT_CHARACTER),
             }
+        }
+        if let (false, Some(pending)) = (tail.is_empty(), Self::new(tail)) {
+            *self = pending;
         }
     }
 
     /// Ends the stream: what waits will never be a character.
     pub fn close(&mut self, out: &mut String) {
-        if self.len > 0 {
-            *self = Self::default();
-            out.push(char::REPLACEMENT_CHARACTER);
-        }
+        out.push_str(&String::from_utf8_lossy(self.bytes()));
+        *self = Self::default();
     }
 
     /// Decodes `head` and then `tail`, and ends the stream if `close`. Text that is there already is
