@@ -13,7 +13,7 @@ class StopHit(NamedTuple):
     StopHit(index=0, stop='STOP', start=6, end=10, discarded=6)
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, on purpose
     """The stop's place in the StopSet."""
     stop: str | bytes | tuple[int, ...]
     """The stop itself."""

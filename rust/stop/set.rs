@@ -108,8 +108,8 @@ pub struct StopSet {
 /// The alphabet.
 #[derive(Debug)]
 pub(super) enum Matching {
-    Bytes(Stops<u8>),
-    Ids(Stops<u32>),
+    Bytes(Box<Stops<u8>>),
+    Ids(Box<Stops<u32>>),
 }
 
 /// What a stream is fed with.
@@ -162,17 +162,17 @@ fn owned<B: ToOwned + ?Sized + 'static>(value: Cow<'_, B>) -> Cow<'static, B> {
 impl StopSet {
     /// Stops given as text, UTF-8.
     pub fn text(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
-        Ok(Self::new(Kind::Text, Matching::Bytes(Stops::new(stops, tie, include)?)))
+        Ok(Self::new(Kind::Text, Matching::Bytes(Box::new(Stops::new(stops, tie, include)?))))
     }
 
     /// Stops given as bytes.
     pub fn bytes(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
-        Ok(Self::new(Kind::Bytes, Matching::Bytes(Stops::new(stops, tie, include)?)))
+        Ok(Self::new(Kind::Bytes, Matching::Bytes(Box::new(Stops::new(stops, tie, include)?))))
     }
 
     /// Stops given as token ids.
     pub fn tokens(stops: Vec<Box<[u32]>>, tie: Tie, include: bool) -> Result<Self, Error> {
-        Ok(Self::new(Kind::Tokens, Matching::Ids(Stops::new(stops, tie, include)?)))
+        Ok(Self::new(Kind::Tokens, Matching::Ids(Box::new(Stops::new(stops, tie, include)?))))
     }
 
     fn new(kind: Kind, matching: Matching) -> Self {
