@@ -4,14 +4,15 @@
 //! its place). As a filter sees nothing else, `sample(top_p(x, p))` is `sample(x, top_p = p)`, bit for bit.
 
 use crate::law;
+use crate::nucleus;
 use crate::scratch::Scratch;
 use crate::select;
 use crate::simd::{self, Level};
 use crate::urn::Urn;
 use crate::{Error, Knobs, Step};
 
-/// Candidates for a prefix of the order are first looked for within these distances of the maximum, in
-/// powers of two of the weight.
+/// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
+/// weight.
 const WINDOWS: [f64; 3] = [6.0, 10.0, 14.0];
 
 /// What a chain has kept of one row.
@@ -95,7 +96,7 @@ impl<'a> Kept<'a> {
         if k >= self.logits().len() {
             return;
         }
-        self.narrow_to_candidates(|kept| kept.scratch.xs.len() >= k);
+        self.narrow_to_candidates(k);
         let Scratch { xs, ids, members, .. } = &mut *self.scratch;
         if k < xs.len() {
             select::cut(xs, |_| 1, k as u64, members).retain(xs, ids);
@@ -104,11 +105,15 @@ impl<'a> Kept<'a> {
 
     fn keep_top_p(&mut self, p: f64) {
         let scale = law::scale_of(self.temperature);
-        let target = law::share(p, simd::sum_weights(Level::current(), self.logits(), self.maximum, scale));
-        self.narrow_to_candidates(|kept| kept.weigh(scale) >= target);
+        if !self.narrowed {
+            let row = nucleus::Row { logits: self.row, maximum: self.maximum, scale };
+            nucleus::keep(row, p, self.scratch);
+            self.narrowed = true;
+            return;
+        }
+        let target = law::share(p, self.weigh(scale));
         let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
-        let cut = select::cut(xs, |at| law::integer_weight(weights[at]), target, members);
-        cut.retain(xs, ids);
+        select::cut(xs, |at| law::integer_weight(weights[at]), target, members).retain(xs, ids);
     }
 
     /// Keeps W >= ceil(min_p * 2**43). First by logit, from below with a margin that covers every rounding;
@@ -135,21 +140,20 @@ impl<'a> Kept<'a> {
         logit.next_down().max(f32::MIN)
     }
 
-    /// Leaves in the scratch a prefix of the law's order, cut between logits, that is `enough`; all that is
-    /// kept where no window is.
-    fn narrow_to_candidates(&mut self, enough: impl Fn(&mut Self) -> bool) {
-        if !self.narrowed {
-            let scale = law::scale_of(self.temperature);
-            for window in WINDOWS {
-                self.narrow(self.logit_at(-window, scale));
-                if enough(self) {
-                    return;
-                }
-                self.narrowed = false;
-            }
-            self.narrow(f32::MIN);
+    /// Leaves in the scratch the k first tokens and maybe more: the logits at or above some cut.
+    fn narrow_to_candidates(&mut self, k: usize) {
+        if self.narrowed {
+            return;
         }
-        enough(self);
+        let scale = law::scale_of(self.temperature);
+        for window in WINDOWS {
+            self.narrow(self.logit_at(-window, scale));
+            if self.scratch.xs.len() >= k {
+                return;
+            }
+            self.narrowed = false;
+        }
+        self.narrow(f32::MIN);
     }
 
     /// Leaves in the scratch the kept logits at or above `cut`.
@@ -160,7 +164,7 @@ impl<'a> Kept<'a> {
         } else {
             xs.clear();
             ids.clear();
-            simd::gather_at_least(Level::current(), self.row, cut, xs, ids);
+            simd::gather_between(Level::current(), self.row, (cut, f32::INFINITY), 0, xs, ids);
             self.narrowed = true;
         }
     }

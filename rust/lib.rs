@@ -10,6 +10,7 @@
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
 //! | [`select`] | where the order is cut, in linear time |
+//! | [`nucleus`] | top-p of a whole row, mostly without its exact sum |
 //! | [`urn`] | draws from a kept set |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
@@ -22,6 +23,7 @@ pub mod error;
 pub mod filters;
 pub mod knobs;
 pub mod law;
+pub mod nucleus;
 pub mod rng;
 pub mod scratch;
 pub mod select;

@@ -13,6 +13,8 @@ pub struct Scratch {
     pub ids: Vec<u32>,
     /// Float weights.
     pub weights: Vec<f32>,
+    /// Rounded sums of float weights over cells.
+    pub cells: Vec<f32>,
     /// Sums of integer weights over blocks.
     pub sums: Vec<u64>,
     /// Positions that a selection has narrowed down to.

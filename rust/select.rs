@@ -2,22 +2,22 @@
 //! whose weights reach a target. With unit weights and target k it is top-k.
 //!
 //! The weight is counted in bins, from the highest logits on; the target falls into one of them, and its
-//! members are binned again, until they are few enough to sort. The first bins divide the span of the logits
-//! evenly, which mostly leaves a few members; the others are digits of the logit's bits, which separate
-//! whatever is not equal. So the time is linear, whatever the row.
+//! members are binned again, until they are few enough to sort or all of one logit. The first bins divide
+//! the span of the logits evenly, which mostly leaves a few members; the others are digits of the logit's
+//! bits, which separate whatever is not equal. So the time is linear, whatever the logits.
 
 use crate::law;
 use crate::simd::{self, Level};
 
-/// What a prefix keeps: every logit above `logit`, and of the `tied` ones equal to it the first `ties`.
+/// What a prefix keeps: every logit above `logit`, and of those equal to it all up to position `last`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cut {
     /// The lowest logit kept.
     pub logit: f32,
-    /// How many tokens of that logit are kept.
-    pub ties: usize,
-    /// How many there are.
-    pub tied: usize,
+    /// The position of the last token kept of those that have it.
+    pub last: usize,
+    /// The weight of the prefix.
+    pub mass: u64,
 }
 
 /// Bins of one step.
@@ -38,26 +38,26 @@ fn descending_key(x: f32) -> u32 {
 /// The cut of the shortest prefix of `xs` with a weight of at least `target`: 1 <= target <= the sum of all
 /// weights. `members` is a buffer.
 pub fn cut(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut Vec<u32>) -> Cut {
-    let mut target = target;
+    let mut left = target;
     members.clear();
     if xs.len() <= FEW {
         members.extend(0..xs.len() as u32);
     } else {
-        let (highest, lowest) =
-            xs.iter().fold((f32::MIN, f32::MAX), |(high, low), &x| (high.max(x), low.min(x)));
-        // Each of the two roundings is monotone, so the bins are in order whatever they are. (A span that
-        // overflows puts all but the highest into the last bin, one of 0 all into the first.)
-        let per_logit = (BINS - 1) as f32 / (highest - lowest).max(f32::MIN_POSITIVE);
-        let bin = |at: usize| (((highest - xs[at]) * per_logit) as usize).min(BINS - 1);
-        let mut bins = [0_u64; BINS];
-        for at in 0..xs.len() {
-            bins[bin(at)] += weigh(at);
+        let (lowest, highest) = span(xs);
+        if lowest == highest {
+            let place = place_among_equals(left, weigh(0), xs.len());
+            return Cut { logit: lowest, last: place, mass: (place as u64 + 1) * weigh(0) };
         }
-        let found = find(&bins, &mut target);
-        members.extend((0..xs.len() as u32).filter(|&at| bin(at as usize) == found));
+        let bin = even_bins(lowest, highest);
+        let mut bins = [0_u64; BINS];
+        for (at, &x) in xs.iter().enumerate() {
+            bins[bin(x)] += weigh(at);
+        }
+        let found = find(&bins, &mut left);
+        members.extend((0_u32..).zip(xs).filter(|(_, x)| bin(**x) == found).map(|(at, _)| at));
     }
     for shift in SHIFTS {
-        if members.len() <= FEW {
+        if members.len() <= FEW || members.iter().all(|&at| xs[at as usize] == xs[members[0] as usize]) {
             break;
         }
         let digit = |at: u32| descending_key(xs[at as usize]) as usize >> shift & (BINS - 1);
@@ -65,57 +65,76 @@ pub fn cut(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut 
         for &at in members.iter() {
             bins[digit(at)] += weigh(at as usize);
         }
-        let found = find(&bins, &mut target);
+        let found = find(&bins, &mut left);
         members.retain(|&at| digit(at) == found);
     }
-    cut_members(xs, weigh, target, members)
+    let weigh = |place: usize, members: &[u32]| weigh(members[place] as usize);
+    let mut place = 0;
+    if members.len() > FEW {
+        // Many of one logit, by position already.
+        place = place_among_equals(left, weigh(0, members), members.len());
+        left -= place as u64 * weigh(0, members);
+    } else {
+        members.sort_unstable_by(|&a, &b| law::order((xs[a as usize], a), (xs[b as usize], b)));
+        while place + 1 < members.len() && weigh(place, members) < left {
+            left -= weigh(place, members);
+            place += 1;
+        }
+    }
+    let last = members[place] as usize;
+    Cut { logit: xs[last], last, mass: target - left + weigh(place, members) }
 }
 
-/// The bin in which the target falls, and in `target` what is left of it there.
-fn find(bins: &[u64; BINS], target: &mut u64) -> usize {
+/// The lowest and the highest logit.
+fn span(xs: &[f32]) -> (f32, f32) {
+    xs.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
+        (if x < low { x } else { low }, if x > high { x } else { high })
+    })
+}
+
+/// The place of the last one needed of `count` tokens that weigh the same.
+fn place_among_equals(target: u64, weight: u64, count: usize) -> usize {
+    (target.div_ceil(weight) as usize).clamp(1, count) - 1
+}
+
+/// Bins that divide the span of the logits evenly, the highest logits in the first.
+///
+/// Every step of it is monotone, the roundings too, so the bins are in order whatever they are. (Where the
+/// span overflows there are two.) Adding 2**23 leaves a float32 with a unit of 1 and the bin in its lowest bits.
+fn even_bins(lowest: f32, highest: f32) -> impl Fn(f32) -> usize {
+    const LAST: f32 = (BINS - 1) as f32;
+    let per_logit = LAST / (highest - lowest).max(f32::MIN_POSITIVE);
+    move |x| {
+        let place = (highest - x) * per_logit;
+        let place = if place < LAST { place } else { LAST };
+        (place + 8_388_608.0).to_bits() as usize & (BINS - 1)
+    }
+}
+
+/// The bin in which the target falls, and in `left` what is left of it there.
+fn find(bins: &[u64; BINS], left: &mut u64) -> usize {
     let mut found = 0;
-    while found + 1 < BINS && bins[found] < *target {
-        *target -= bins[found];
+    while found + 1 < BINS && bins[found] < *left {
+        *left -= bins[found];
         found += 1;
     }
     found
 }
 
-/// The cut among a few members, or among many of one logit, which stand by position already.
-fn cut_members(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut [u32]) -> Cut {
-    if members.len() <= FEW {
-        members.sort_unstable_by(|&a, &b| law::order((xs[a as usize], a), (xs[b as usize], b)));
-    }
-    let mut left = target;
-    let mut place = 0;
-    while place + 1 < members.len() && weigh(members[place] as usize) < left {
-        left -= weigh(members[place] as usize);
-        place += 1;
-    }
-    let logit = xs[members[place] as usize];
-    let is_tied = |at: &&u32| xs[**at as usize] == logit;
-    let ties = members[..=place].iter().rev().take_while(is_tied).count();
-    let tied = ties + members[place + 1..].iter().take_while(is_tied).count();
-    Cut { logit, ties, tied }
-}
-
 impl Cut {
-    /// Keeps in `xs` and `ids` what the cut keeps, in order.
+    /// Keeps in `xs` and `ids`, which it was found in, what it keeps, in order.
     pub fn retain(self, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+        for x in &mut xs[self.last + 1..] {
+            *x = if *x == self.logit { f32::NEG_INFINITY } else { *x };
+        }
         simd::retain_at_least(Level::current(), self.logit, xs, ids);
-        if self.ties == self.tied {
-            return;
-        }
-        let mut ties = self.ties;
-        let mut kept = 0;
-        for at in 0..xs.len() {
-            let x = xs[at];
-            let tied = x == self.logit && ties > 0;
-            ties -= usize::from(tied);
-            (xs[kept], ids[kept]) = (x, ids[at]);
-            kept += usize::from(x > self.logit || tied);
-        }
-        xs.truncate(kept);
-        ids.truncate(kept);
+    }
+
+    /// Appends to `xs` and `ids` what it keeps of the row in which `last` is a position.
+    pub fn gather(self, row: &[f32], xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+        let (with_ties, without) = row.split_at(self.last + 1);
+        let level = Level::current();
+        simd::gather_between(level, with_ties, (self.logit, f32::INFINITY), 0, xs, ids);
+        simd::gather_between(level, without, (self.logit.next_up(), f32::INFINITY), with_ties.len(), xs, ids);
     }
 }

@@ -11,6 +11,17 @@ pub struct F32x8(__m256);
 /// 1.5 * 2**23: adding it rounds a float32 within +-2**22 to an integer, half to even.
 const ROUND: f32 = 12_582_912.0;
 
+#[inline(always)]
+fn wide_lanes(total: (__m256d, __m256d)) -> [f64; 8] {
+    let mut lanes = [0.0; 8];
+    // SAFETY: as below; each half of the lanes holds four values.
+    unsafe {
+        _mm256_storeu_pd(lanes[..4].as_mut_ptr(), total.0);
+        _mm256_storeu_pd(lanes[4..].as_mut_ptr(), total.1);
+    }
+    lanes
+}
+
 // SAFETY, for every block here: the intrinsics need AVX2 and FMA, and these methods are inlined only into
 // kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory take
 // slices whose first 8 values they check for.
@@ -56,6 +67,10 @@ impl Vector for F32x8 {
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         Self(unsafe { _mm256_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(unsafe { _mm256_min_ps(self.0, other.0) })
     }
     #[inline(always)]
     fn rint(self) -> (Self, __m256i) {
@@ -108,12 +123,11 @@ impl Vector for F32x8 {
     }
     #[inline(always)]
     fn wide_sum(total: Self::Wide) -> u64 {
-        let mut lanes = [0.0; 8];
-        unsafe {
-            _mm256_storeu_pd(lanes[..4].as_mut_ptr(), total.0);
-            _mm256_storeu_pd(lanes[4..].as_mut_ptr(), total.1);
-        }
-        lanes.iter().fold(0, |sum, &lane| sum.wrapping_add(lane as i64 as u64))
+        wide_lanes(total).iter().fold(0, |sum, &lane| sum.wrapping_add(lane as i64 as u64))
+    }
+    #[inline(always)]
+    fn wide_sum_f64(total: Self::Wide) -> f64 {
+        wide_lanes(total).iter().sum()
     }
     #[inline(always)]
     fn lows_zero() -> __m256i {

@@ -57,6 +57,10 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_max_ps(self.0, other.0) })
     }
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(unsafe { _mm512_min_ps(self.0, other.0) })
+    }
+    #[inline(always)]
     fn rint(self) -> (Self, Self) {
         let n = Self(unsafe { _mm512_roundscale_ps::<NEAREST>(self.0) });
         (n, n)
@@ -108,6 +112,10 @@ impl Vector for F32x16 {
             let high = _mm512_cvtpd_epi64(total.1);
             _mm512_reduce_add_epi64(_mm512_add_epi64(low, high)) as u64
         }
+    }
+    #[inline(always)]
+    fn wide_sum_f64(total: Self::Wide) -> f64 {
+        unsafe { _mm512_reduce_add_pd(_mm512_add_pd(total.0, total.1)) }
     }
     #[inline(always)]
     fn lows_zero() -> __m512i {

@@ -203,23 +203,129 @@ fn store_part<V: Vector>(values: V, out: &mut [f32]) {
 }
 
 #[inline(always)]
-pub fn gather_at_least<V: Vector>(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
-    let bound = V::splat(cut);
+pub fn gather_between<V: Vector>(
+    row: &[f32],
+    (low, high): (f32, f32),
+    base: usize,
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
     let mut count = xs.len();
+    gather::<V>(row, low, high, base, &mut count, xs, ids);
+    xs.truncate(count);
+    ids.truncate(count);
+}
+
+#[inline(always)]
+fn gather<V: Vector>(
+    row: &[f32],
+    low: f32,
+    high: f32,
+    base: usize,
+    count: &mut usize,
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    let (low, high) = (V::splat(low), V::splat(high));
     let (whole, rest) = split::<V>(row);
     for (i, chunk) in whole.chunks_exact(V::LANES).enumerate() {
         let x = V::load(chunk);
-        let bits = x.bits_at_least(bound);
+        let bits = x.bits_at_least(low) & high.bits_at_least(x);
         if bits != 0 {
-            append(x, bits, i * V::LANES, &mut count, xs, ids);
+            append(x, bits, base + i * V::LANES, count, xs, ids);
         }
     }
-    let x: V = padded(rest);
-    // A cut of -inf would find the padding too.
-    let bits = x.bits_at_least(bound) & ((1 << rest.len()) - 1);
-    append(x, bits, whole.len(), &mut count, xs, ids);
+    if !rest.is_empty() {
+        let x: V = padded(rest);
+        // A bound of -inf would find the padding too.
+        let bits = x.bits_at_least(low) & high.bits_at_least(x) & ((1 << rest.len()) - 1);
+        append(x, bits, base + whole.len(), count, xs, ids);
+    }
+}
+
+/// A cell is one lane of `RUN` vectors: 16 logits. Its sum bounds its largest weight from above.
+#[inline(always)]
+pub fn sum_cells<V: Vector>(row: &[f32], maximum: f32, scale: f32, cells: &mut Vec<f32>) -> f64 {
+    let (m, c) = (V::splat(maximum), V::splat(scale));
+    let blocks = row.len().div_ceil(RUN * V::LANES);
+    cells.resize(blocks * V::LANES, 0.0);
+    let mut total = V::wide_zero();
+    for (block, cells) in row.chunks(RUN * V::LANES).zip(cells.chunks_exact_mut(V::LANES)) {
+        let (whole, rest) = split::<V>(block);
+        let mut sum = V::splat(0.0);
+        for x in whole.chunks_exact(V::LANES) {
+            sum = sum.add(weight::<V, false>(V::load(x), m, c));
+        }
+        if !rest.is_empty() {
+            sum = sum.add(weight::<V, false>(padded(rest), m, c));
+        }
+        sum.store(cells);
+        total = sum.add_to_wide(total);
+    }
+    V::wide_sum_f64(total)
+}
+
+/// Gathers from the blocks of [`sum_cells`] that have a cell of at least `hot`.
+#[inline(always)]
+pub fn gather_from_cells<V: Vector>(
+    row: &[f32],
+    cells: &[f32],
+    (hot, low): (f32, f32),
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    let bound = V::splat(hot);
+    let mut count = xs.len();
+    let size = RUN * V::LANES;
+    for (i, (block, cells)) in row.chunks(size).zip(cells.chunks_exact(V::LANES)).enumerate() {
+        if V::load(cells).bits_at_least(bound) != 0 {
+            gather::<V>(block, low, f32::INFINITY, i * size, &mut count, xs, ids);
+        }
+    }
     xs.truncate(count);
     ids.truncate(count);
+}
+
+/// Of the cells of at least `hot`: their sum, and at most how many weights of at least `hot` they hold.
+#[inline(always)]
+pub fn sum_hot<V: Vector>(cells: &[f32], hot: f32) -> (f64, f64) {
+    let bound = V::splat(hot);
+    let (per_weight, most) = (V::splat(1.0 / hot.max(f32::MIN_POSITIVE)), V::splat(RUN as f32));
+    let (mut sum, mut count) = (V::wide_zero(), V::wide_zero());
+    for cells in cells.chunks_exact(V::LANES) {
+        let x = V::load(cells);
+        sum = x.or_zero_below(x, bound).add_to_wide(sum);
+        count = x.mul(per_weight).min(most).or_zero_below(x, bound).add_to_wide(count);
+    }
+    (V::wide_sum_f64(sum), V::wide_sum_f64(count))
+}
+
+#[inline(always)]
+pub fn sum_weights_and_above<V: Vector>(row: &[f32], maximum: f32, scale: f32, low: f32) -> (u64, u64) {
+    let (m, c, low) = (V::splat(maximum), V::splat(scale), V::splat(low));
+    let (whole, rest) = split::<V>(row);
+    let (mut all, mut above) = (Sum::<V>::new(), Sum::<V>::new());
+    for block in whole.chunks(BLOCK * V::LANES) {
+        for run in block.chunks(RUN * V::LANES) {
+            for x in run.chunks_exact(V::LANES) {
+                let x = V::load(x);
+                let v = weight::<V, false>(x, m, c);
+                all.add(v);
+                above.add(v.or_zero_below(x, low));
+            }
+            all.end_run();
+            above.end_run();
+        }
+        all.end_block();
+        above.end_block();
+    }
+    if !rest.is_empty() {
+        let x = padded(rest);
+        let v = weight::<V, false>(x, m, c);
+        all.add(v);
+        above.add(v.or_zero_below(x, low));
+    }
+    (all.total(), above.total())
 }
 
 /// Writes the lanes of the set bits and their positions behind the first `count` elements.

@@ -151,8 +151,19 @@ kernels! {
     fn store_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]);
     /// Writes the float weights v = w * 2**43 into `out`, of the row's length, and gives sum(W).
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
-    /// Appends the logits at or above `cut`, and their positions, in order.
-    fn gather_at_least(row: &[f32], cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Appends the logits within the closed bounds and their positions from `base` on, in order.
+    fn gather_between(row: &[f32], bounds: (f32, f32), base: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Writes the sums of the float weights v over cells of 16 logits, rounded, into `cells`, and gives the sum
+    /// of those. What a cell's logits are is the level's.
+    fn sum_cells(row: &[f32], maximum: f32, scale: f32, cells: &mut Vec<f32>) -> f64;
+    /// Appends the logits of at least `bounds.1` in blocks that have a cell of at least `bounds.0`, and their
+    /// positions, in order.
+    fn gather_from_cells(row: &[f32], cells: &[f32], bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Of the cells of at least `hot`: their sum, and at most how many weights of at least `hot` they hold, both
+    /// rounded.
+    fn sum_hot(cells: &[f32], hot: f32) -> (f64, f64);
+    /// sum(W) over the row, and over its logits of at least `low`: exact.
+    fn sum_weights_and_above(row: &[f32], maximum: f32, scale: f32, low: f32) -> (u64, u64);
     /// Keeps the logits at or above `cut`, and their ids, in order.
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.

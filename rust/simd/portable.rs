@@ -93,6 +93,10 @@ impl Vector for F32x4 {
         self.zip(other, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
     fn rint(self) -> (Self, [u32; 4]) {
         // The rounded sum holds n in its lowest bits, from where it is shifted into an exponent's place.
         let rounded = self.0.map(|x| x + ROUND_F32);
@@ -137,6 +141,10 @@ impl Vector for F32x4 {
     #[inline(always)]
     fn wide_sum(total: [f64; 4]) -> u64 {
         total.iter().fold(0, |sum, &lane| sum.wrapping_add(lane as i64 as u64))
+    }
+    #[inline(always)]
+    fn wide_sum_f64(total: [f64; 4]) -> f64 {
+        total.iter().sum()
     }
     #[inline(always)]
     fn lows_zero() -> [i32; 4] {

@@ -37,6 +37,8 @@ pub trait Vector: Copy {
     fn fma(self, factor: Self, addend: Self) -> Self;
     /// The larger of the two; either where one is NaN.
     fn max(self, other: Self) -> Self;
+    /// The smaller of the two; either where one is NaN.
+    fn min(self, other: Self) -> Self;
     /// The nearest integer n, half to even, for values within +-2**22; and 2**n.
     fn rint(self) -> (Self, Self::Power);
     /// self * 2**n, exact, for n in [-100, 0] and self in [2**42, 2**44].
@@ -61,6 +63,9 @@ pub trait Vector: Copy {
     fn add_to_wide(self, total: Self::Wide) -> Self::Wide;
     /// The sum of the lanes, each an integer, modulo 2**64.
     fn wide_sum(total: Self::Wide) -> u64;
+
+    /// The sum of the lanes, in any order.
+    fn wide_sum_f64(total: Self::Wide) -> f64;
 
     /// Zero in every lane.
     fn lows_zero() -> Self::Lows;

@@ -49,12 +49,47 @@ proptest! {
 
     #[test]
     fn gathering_matches_naive(row in row(), cut in prop_oneof![-10.0_f32..10.0, Just(f32::MIN), Just(0.0)]) {
-        let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut).collect();
+        let inside = |id: &u32| row[*id as usize] >= cut && row[*id as usize] <= cut + 4.0;
+        let wanted: Vec<u32> = (0..row.len() as u32).filter(inside).map(|id| id + 7).collect();
         for level in Level::available() {
             let (mut xs, mut ids) = (vec![], vec![]);
-            simd::gather_at_least(level, &row, cut, &mut xs, &mut ids);
+            simd::gather_between(level, &row, (cut, cut + 4.0), 7, &mut xs, &mut ids);
             prop_assert_eq!(&ids, &wanted, "{}", level.name());
-            prop_assert!(xs.iter().zip(&ids).all(|(x, id)| x.to_bits() == row[*id as usize].to_bits()));
+            prop_assert!(xs.iter().zip(&ids).all(|(x, id)| x.to_bits() == row[*id as usize - 7].to_bits()));
+        }
+    }
+
+    #[test]
+    fn cells_sum_to_within_their_bound_and_hide_no_weight(row in row(), t in temperature(), cut in -5.0_f32..5.0) {
+        let m = naive::maximum(&row);
+        let scale = law::scale_of(t);
+        let sum: u64 = row.iter().map(|x| naive::integer_weight(*x, m, t)).sum();
+        for level in Level::available() {
+            let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
+            let total = simd::sum_cells(level, &row, m, scale, &mut cells);
+            prop_assert!((total - sum as f64).abs() <= 1e-6 * total + row.len() as f64, "{}", level.name());
+            let (mass, count) = simd::sum_hot(level, &cells, 1.0);
+            prop_assert!(mass <= total * (1.0 + 1e-9) && mass >= total * (1.0 - 1e-9) - row.len() as f64);
+            let wanted = row.iter().filter(|x| naive::integer_weight(**x, m, t) > 1).count();
+            prop_assert!(count >= wanted as f64);
+            // Every logit at or above the cut is found through cells that are hot at its own weight.
+            let mut at_cut = [0.0];
+            simd::store_weights(level, &[cut.min(m)], m, scale, &mut at_cut);
+            simd::gather_from_cells(level, &row, &cells, (at_cut[0] * 0.999_99, cut.min(m)), &mut xs, &mut ids);
+            let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut.min(m)).collect();
+            prop_assert_eq!(&ids, &wanted, "{}", level.name());
+        }
+    }
+
+    #[test]
+    fn the_sum_above_a_logit_matches_naive(row in row(), t in temperature(), low in -5.0_f32..5.0) {
+        let m = naive::maximum(&row);
+        let sum = |low: f32| -> u64 {
+            row.iter().filter(|x| **x >= low).map(|x| naive::integer_weight(*x, m, t)).sum()
+        };
+        for level in Level::available() {
+            let found = simd::sum_weights_and_above(level, &row, m, law::scale_of(t), low);
+            prop_assert_eq!(found, (sum(f32::NEG_INFINITY), sum(low)), "{}", level.name());
         }
     }
 

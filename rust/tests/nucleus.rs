@@ -1,0 +1,114 @@
+//! The nucleus of long rows: each tier is reached, and each gives the naive twin's set.
+
+mod common;
+
+use common::{naive, temperature};
+use proptest::prelude::*;
+use rheostat::nucleus::{self, Row, Tier};
+use rheostat::scratch::Scratch;
+use rheostat::{Knobs, Step, law};
+
+/// A generator for rows too long for proptest to build and shrink.
+struct Lcg(u64);
+
+impl Lcg {
+    fn uniform(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / 16_777_216.0
+    }
+
+    fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
+    }
+}
+
+/// The tier, after its set has been compared with the twin's.
+fn checked(row: &[f32], temperature: f64, p: f64) -> Tier {
+    let mut scratch = Scratch::default();
+    let maximum = naive::maximum(row);
+    let tier =
+        nucleus::keep(Row { logits: row, maximum, scale: law::scale_of(temperature) }, p, &mut scratch);
+    let knobs = Knobs { temperature, top_p: p, ..Knobs::default() };
+    let (wanted, _) = naive::keep(row, &knobs, &[Step::Temperature, Step::TopP]);
+    assert!(scratch.ids.iter().map(|id| *id as usize).eq(wanted), "{tier:?} at T = {temperature}, p = {p}");
+    assert!(scratch.xs.iter().zip(&scratch.ids).all(|(x, id)| x.to_bits() == row[*id as usize].to_bits()));
+    tier
+}
+
+#[test]
+fn a_peaked_row_needs_the_interval_alone() {
+    let mut random = Lcg(1);
+    let mut row: Vec<f32> = (0..40_000).map(|_| random.normal() * 3.0).collect();
+    row[1234] = 20.0;
+    for p in [0.5, 0.9, 0.99] {
+        assert_eq!(checked(&row, 0.8, p), Tier::Interval);
+    }
+}
+
+#[test]
+fn a_cut_inside_the_interval_asks_for_the_exact_sum() {
+    // p is the share of a prefix to the last bit of a float64: no interval can tell on which side it falls.
+    let mut random = Lcg(2);
+    let row: Vec<f32> = (0..20_000).map(|_| random.normal() * 3.0).collect();
+    let m = naive::maximum(&row);
+    let mut weights: Vec<u64> = row.iter().map(|x| naive::integer_weight(*x, m, 0.8)).collect();
+    weights.sort_unstable_by(|a, b| b.cmp(a));
+    let z: u64 = weights.iter().sum();
+    for size in [1, 3, 10, 40] {
+        let p = weights[..size].iter().sum::<u64>() as f64 / z as f64;
+        for p in [p.next_down(), p, p.next_up()] {
+            assert_eq!(checked(&row, 0.8, p), Tier::Candidates);
+        }
+    }
+}
+
+#[test]
+fn wide_nuclei_are_found_between_two_logits_of_a_sample() {
+    let mut random = Lcg(3);
+    let flat: Vec<f32> = (0..60_000).map(|_| random.normal()).collect();
+    let coarse: Vec<f32> = flat.iter().map(|x| (x * 2.0).round()).collect();
+    let mut peaked = flat.clone();
+    peaked[5] = 15.0;
+    for (row, p) in
+        [(&flat, 0.9), (&flat, 0.3), (&coarse, 0.5), (&peaked, 0.999_99), (&vec![1.0; 50_000], 0.7)]
+    {
+        assert_eq!(checked(row, 1.5, p), Tier::Band);
+    }
+}
+
+#[test]
+fn a_sample_that_misleads_leaves_the_whole_row() {
+    // Low logits wherever the sample looks: at the places of its golden ratio.
+    let (n, sample) = (65_536, 4096);
+    let stretch = n / sample;
+    let mut random = Lcg(4);
+    let mut row: Vec<f32> = (0..n).map(|_| random.normal()).collect();
+    let mut place = 0_u32;
+    for i in 0..sample {
+        place = place.wrapping_add(0x9E37_79B9);
+        row[i * stretch + ((u64::from(place) * stretch as u64) >> 32) as usize] = -8.0;
+    }
+    assert_eq!(checked(&row, 1.5, 0.9), Tier::All);
+    assert_eq!(checked(&row[..100], 1.5, 0.9), Tier::All); // and so does a short row
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn every_tier_matches_naive(
+        seed in any::<u64>(), n in 2048_usize..9000, spread in 0.0_f32..8.0, grain in 0_u32..4, t in temperature(),
+        p in prop_oneof![1e-9_f64..1.0, 0.9_f64..1.0, Just(0.999_999)], masked in 0.0_f32..1.0, peak in 0.0_f32..30.0,
+    ) {
+        let mut random = Lcg(seed);
+        let mut row: Vec<f32> = (0..n)
+            .map(|_| {
+                let x = random.normal() * spread;
+                let x = if grain == 0 { x } else { (x * grain as f32).round() / grain as f32 };
+                if random.uniform() < masked * masked { f32::NEG_INFINITY } else { x }
+            })
+            .collect();
+        row[n / 3] = peak;
+        checked(&row, t, p);
+    }
+}
