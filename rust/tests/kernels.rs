@@ -11,6 +11,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
+    fn results_do_not_depend_on_where_a_row_begins(row in row(), t in temperature()) {
+        let m = naive::maximum(&row);
+        let scale = law::scale_of(t);
+        let sum = simd::sum_weights(Level::current(), &row, m, scale);
+        for offset in 0..16 {
+            let mut memory = vec![9.0; offset];
+            memory.extend_from_slice(&row);
+            let row = &memory[offset..];
+            for level in Level::available() {
+                prop_assert_eq!(simd::maximum(level, row).logit, m);
+                prop_assert_eq!(simd::sum_weights(level, row, m, scale), sum);
+                prop_assert_eq!(simd::sum_weights_and_above(level, row, m, scale, f32::MIN), (sum, sum));
+                let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
+                simd::sum_cells(level, row, m, scale, &mut cells);
+                simd::gather_from_cells(level, row, &cells, (0.0, f32::MIN), &mut xs, &mut ids);
+                let finite = (0..row.len() as u32).filter(|id| row[*id as usize] > f32::NEG_INFINITY);
+                prop_assert!(finite.eq(ids.iter().copied()), "{}", level.name());
+            }
+        }
+    }
+
+    #[test]
     fn maximum_matches_naive(row in row()) {
         for level in Level::available() {
             let found = simd::maximum(level, &row);

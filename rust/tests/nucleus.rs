@@ -69,10 +69,9 @@ fn wide_nuclei_are_found_between_two_logits_of_a_sample() {
     let coarse: Vec<f32> = flat.iter().map(|x| (x * 2.0).round()).collect();
     let mut peaked = flat.clone();
     peaked[5] = 15.0;
-    for (row, p) in
-        [(&flat, 0.9), (&flat, 0.3), (&coarse, 0.5), (&peaked, 0.999_99), (&vec![1.0; 50_000], 0.7)]
+    for (row, p) in [(&flat, 0.9), (&flat, 0.3), (&coarse, 0.5), (&peaked, 0.999), (&vec![1.0; 50_000], 0.7)]
     {
-        assert_eq!(checked(row, 1.5, p), Tier::Band);
+        assert_eq!(checked(row, 1.5, p), Tier::Band, "p = {p}");
     }
 }
 
