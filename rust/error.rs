@@ -40,6 +40,25 @@ pub enum Error {
         /// How many kept tokens have a weight.
         available: usize,
     },
+    /// A stop sequence without a symbol would stop everything, everywhere.
+    EmptyStop {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// A matcher that was armed is fed unarmed.
+    Disarmed {
+        /// The row, in a batch.
+        row: Option<usize>,
+    },
+    /// A matcher is fed after its end was flushed.
+    FedAfterFlush {
+        /// The row, in a batch.
+        row: Option<usize>,
+    },
+    /// A stop set of bytes is fed token ids, or the other way round.
+    WrongSymbols,
+    /// A saved matcher state that no matcher can be in.
+    BadState,
 }
 
 /// The value in an error's sentence: printed as Python prints it.
@@ -59,7 +78,9 @@ impl Error {
             Self::Logit { token, value, .. } => Self::Logit { row: at, token, value },
             Self::NoFiniteLogit { .. } => Self::NoFiniteLogit { row: at },
             Self::TooFewTokens { wanted, available, .. } => Self::TooFewTokens { row: at, wanted, available },
-            knob @ Self::Knob { .. } => knob,
+            Self::Disarmed { .. } => Self::Disarmed { row: Some(at) },
+            Self::FedAfterFlush { .. } => Self::FedAfterFlush { row: Some(at) },
+            other => other,
         }
     }
 }
@@ -95,7 +116,25 @@ impl fmt::Display for Error {
                 "n must be at most the number of kept tokens that have a weight, \
                  got {wanted} for {available} in row {row}"
             ),
+            Self::EmptyStop { index } => write!(f, "stops[{index}] must not be empty"),
+            Self::Disarmed { row } => {
+                write!(f, "armed must stay True once it was True, got False{}", Place(*row))
+            }
+            Self::FedAfterFlush { row } => {
+                write!(f, "feed must not follow flush without a reset{}", Place(*row))
+            }
+            Self::WrongSymbols => f.write_str("piece must be of the stop set's symbols"),
+            Self::BadState => f.write_str("state must be one that a matcher wrote"),
         }
+    }
+}
+
+/// Which row, where there are several.
+struct Place(Option<usize>);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |row| write!(f, " for row {row}"))
     }
 }
 

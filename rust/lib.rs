@@ -14,6 +14,8 @@
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
+//! | [`tokens`] | token ids to their bytes |
+//! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
 pub mod chain;
 pub mod error;
@@ -25,7 +27,9 @@ pub mod scratch;
 pub mod select;
 pub mod simd;
 pub mod softmax;
+pub mod stop;
 pub mod threads;
+pub mod tokens;
 pub mod urn;
 
 pub use error::Error;

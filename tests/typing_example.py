@@ -1,5 +1,6 @@
-"""What a type checker must understand of a program that uses rheostat: `mypy --strict` reads this, nothing runs it."""
+"""A program that uses rheostat, for `mypy --strict` to read; nothing runs it."""
 
+from array import array
 from typing import assert_type
 
 import numpy as np
@@ -30,7 +31,7 @@ assert_type(rheostat.sample([[0.0, 1.0], [1.0, 0.0]], chain=("top_p", "temperatu
 assert_type(rheostat.kept(row, top_k=3), NDArray[np.int64])
 assert_type(rheostat.kept(batch, top_k=[1, 2]), list[NDArray[np.int64]])
 assert_type(rheostat.choose(row, 2, seed=np.uint64(3)), NDArray[np.int64])
-assert_type(rheostat.softmax(memoryview(row), temperature=[1, 2]), NDArray[np.float32])
+assert_type(rheostat.softmax(memoryview(array("f", [0, 1])), temperature=[1, 2]), NDArray[np.float32])
 assert_type(rheostat.top_p(row, 0.9, out=row), NDArray[np.float32])
 
 anything: NDArray[np.float32] = rheostat.reference.softmax(row)

@@ -3,6 +3,10 @@
 from rheostat import reference
 from rheostat._rheostat import (
     LAW,
+    StopBatch,
+    StopMatcher,
+    StopSet,
+    TokenTable,
     __version__,
     build_info,
     choose,
@@ -16,11 +20,17 @@ from rheostat._rheostat import (
     top_p,
 )
 from rheostat.errors import KnobError, LogitsError
+from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
     "KnobError",
     "LogitsError",
+    "StopBatch",
+    "StopHit",
+    "StopMatcher",
+    "StopSet",
+    "TokenTable",
     "__version__",
     "build_info",
     "choose",

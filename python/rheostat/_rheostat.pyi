@@ -7,6 +7,26 @@ from typing_extensions import Buffer
 
 from rheostat.stops import StopHit
 
+__all__ = [
+    "LAW",
+    "StopBatch",
+    "StopMatcher",
+    "StopSet",
+    "TokenTable",
+    "__version__",
+    "_set_simd_level",
+    "build_info",
+    "choose",
+    "kept",
+    "log_softmax",
+    "min_p",
+    "sample",
+    "set_num_threads",
+    "softmax",
+    "top_k",
+    "top_p",
+]
+
 __version__: str
 LAW: int
 
@@ -228,5 +248,5 @@ class TokenTable:
     @classmethod
     def from_bytes(cls, tokens: Sequence[bytes | None]) -> TokenTable: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, id: SupportsIndex) -> bytes | None: ...
-    def __iter__(self) -> Iterator[bytes | None]: ...
+    def __getitem__(self, id: SupportsIndex, /) -> bytes | None: ...
+    def __iter__(self) -> Iterator[bytes | None]: ...  # by __getitem__, which checkers do not accept

@@ -2,7 +2,7 @@
 //! text equals the reference's to the letter.
 
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -60,6 +60,10 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         }
         Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
+        Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),
+        Error::EmptyStop { .. } | Error::FedAfterFlush { .. } | Error::WrongSymbols | Error::BadState => {
+            PyValueError::new_err(error.to_string())
+        }
     }
 }
 

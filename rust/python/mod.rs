@@ -10,6 +10,12 @@ mod layout;
 mod out;
 mod rows;
 mod sampling;
+mod stop;
+mod stop_batch;
+mod stop_input;
+mod stop_matcher;
+mod stop_state;
+mod tokens;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -35,7 +41,9 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(_set_simd_level, module)?)?;
     functions::register(module)?;
-    sampling::register(module)
+    sampling::register(module)?;
+    stop::register(module)?;
+    tokens::register(module)
 }
 
 /// What this build is and what it found on this machine, as a dict: version, law, simd (the level in use),

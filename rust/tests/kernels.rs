@@ -59,6 +59,26 @@ proptest! {
     }
 
     #[test]
+    fn retaining_matches_naive(row in row(), cut in prop_oneof![-10.0_f32..10.0, Just(f32::MIN), Just(0.0)]) {
+        let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut).collect();
+        for level in Level::available() {
+            let (mut xs, mut ids) = (row.clone(), (0..row.len() as u32).collect());
+            simd::retain_at_least(level, cut, &mut xs, &mut ids);
+            prop_assert_eq!(&ids, &wanted, "{}", level.name());
+            prop_assert!(xs.iter().zip(&ids).all(|(x, id)| x.to_bits() == row[*id as usize].to_bits()));
+        }
+    }
+
+    #[test]
+    fn multiplying_matches_naive(row in row(), factor in 0.0_f32..1.0) {
+        for level in Level::available() {
+            let mut values = row.clone();
+            simd::multiply(level, &mut values, factor);
+            prop_assert!(values.iter().zip(&row).all(|(v, x)| v.to_bits() == (x * factor).to_bits()));
+        }
+    }
+
+    #[test]
     fn log_probs_match_naive(row in row(), t in temperature(), ln_z in 0.0_f64..14.0) {
         let m = naive::maximum(&row);
         for level in Level::available() {

@@ -10,11 +10,20 @@ from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
 from rheostat.reference.sampling import choose, kept, sample
 from rheostat.reference.softmax import log_softmax, softmax
+from rheostat.reference.stop import StopMatcher, StopSet
+from rheostat.reference.stop_batch import StopBatch
+from rheostat.reference.tokens import TokenTable
+from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
     "KnobError",
     "LogitsError",
+    "StopBatch",
+    "StopHit",
+    "StopMatcher",
+    "StopSet",
+    "TokenTable",
     "build_info",
     "choose",
     "kept",

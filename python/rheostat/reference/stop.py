@@ -1,0 +1,353 @@
+"""Stop sequences by definition: the stream is kept, and every question is answered by trying.
+
+T is the stream; a the length of it that was fed unarmed. A stop *completes* at e if e > a and T[:e]
+ends with it. The finish is at the least e where any stop completes; of those that complete there the
+first listed wins, with tie="longest" the longest. The output is T up to the winner's start.
+
+The hold H(T) is how far before the end of T the start of a winner can still lie, over all
+continuations of T. It is found by trying: a winner that starts in T has its first symbols there, so
+it is enough to continue T with every rest of every stop and to look who wins.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+from typing import TYPE_CHECKING, Any
+
+from rheostat.errors import KnobError
+from rheostat.reference.stop_input import (
+    broken,
+    flag,
+    integer,
+    items,
+    kind_of,
+    one_of,
+    stop_symbols,
+    symbols,
+    wrong_type,
+)
+from rheostat.reference.stop_state import parse_state
+from rheostat.stops import StopHit
+
+if TYPE_CHECKING:
+    from rheostat.reference.stop_batch import StopBatch
+
+KINDS = ("text", "bytes", "tokens")
+TIES = ("first", "longest")
+MAX_TOTAL = 1 << 20
+
+
+class StopSet:
+    """Stop sequences: str (matched on their UTF-8 bytes), bytes, or ids and sequences of ids.
+
+    >>> from rheostat.reference import StopSet
+    >>> stops = StopSet(["\\nUser:", "<|im_end|>"])
+    >>> stops.find("Hi.\\nUser: you?")
+    StopHit(index=0, stop='\\nUser:', start=3, end=9, discarded=5)
+    """
+
+    def __init__(self, stops: Any, *, kind: Any = None, tie: Any = "first", include: Any = False) -> None:
+        given = items(stops, "stops", "must be a sequence of stops")
+        if kind is not None:
+            kind = one_of(kind, "kind", "must be 'text', 'bytes' or 'tokens'", KINDS)
+        else:
+            kind = kind_of(given[0]) if given else "text"
+        self._kind: str = kind
+        self._tie = one_of(tie, "tie", "must be 'first' or 'longest'", TIES)
+        self._include = flag(include, "include")
+        self._symbols = [stop_symbols(stop, kind, f"stops[{i}]") for i, stop in enumerate(given)]
+        for i, stop in enumerate(self._symbols):
+            if len(stop) == 0:
+                raise broken(f"stops[{i}]", "must not be empty", given[i])
+        total = sum(map(len, self._symbols))
+        if total > MAX_TOTAL:
+            raise broken("stops", "must hold at most 1048576 symbols in all", total)
+
+    @property
+    def kind(self) -> str:
+        """``"text"``, ``"bytes"`` or ``"tokens"``."""
+        return self._kind
+
+    @property
+    def stops(self) -> tuple[Any, ...]:
+        """The stops in the given order: a tuple of str, of bytes or of tuples of ids."""
+        return tuple(stop.decode() if self._kind == "text" else stop for stop in self._symbols)
+
+    @property
+    def tie(self) -> str:
+        """``"first"`` or ``"longest"``: which stop wins of those that end at the same place."""
+        return self._tie
+
+    @property
+    def include(self) -> bool:
+        """Whether the stop itself is part of the output."""
+        return self._include
+
+    @property
+    def max_len(self) -> int:
+        """The length of the longest stop, in bytes or ids; 0 without stops."""
+        return max(map(len, self._symbols), default=0)
+
+    @property
+    def unreachable(self) -> tuple[int, ...]:
+        """The indices of the stops that can never win.
+
+        What beats a stop lies within it: one that ends earlier, or one that ends with it and wins
+        the tie. So a stop that wins anywhere wins in its own text.
+
+        >>> from rheostat.reference import StopSet
+        >>> StopSet(["ab", "abcd"]).unreachable
+        (1,)
+        """
+        finish = [self._finish(stop, 0) for stop in self._symbols]
+        return tuple(i for i, stop in enumerate(self._symbols) if finish[i] != (i, len(stop)))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the stops, in bytes."""
+        return sum(map(len, self._symbols)) * (4 if self._kind == "tokens" else 1)
+
+    @property
+    def fingerprint(self) -> int:
+        """FNV-1a, 64 bits, over all that decides what a matcher does."""
+        data = bytes([KINDS.index(self._kind), TIES.index(self._tie), self._include])
+        for stop in self._symbols:
+            data += len(stop).to_bytes(8, "little")
+            data += b"".join(id.to_bytes(4, "little") for id in stop) if self._kind == "tokens" else stop
+        hash = 0xCBF29CE484222325
+        for byte in data:
+            hash = (hash ^ byte) * 0x100000001B3 % 2**64
+        return hash
+
+    def _finish(self, text: Any, read: int) -> tuple[int, int] | None:
+        """The winner's index and the least end > read at which any stop completes, or None."""
+        for end in range(read + 1, len(text) + 1):
+            complete = [
+                i
+                for i, stop in enumerate(self._symbols)
+                if end >= len(stop) and text[end - len(stop) : end] == stop
+            ]
+            if complete and self._tie == "first":
+                return min(complete), end
+            if complete:
+                return min(complete, key=lambda i: (-len(self._symbols[i]), i)), end
+        return None
+
+    def _hold(self, text: Any, armed: bool) -> int:
+        """H(text): nothing completed so far. Unarmed, arming may come at any later place."""
+        if self._include:
+            return 0
+        hold = 0
+        for stop in self._symbols:
+            for there in range(1, min(len(stop), len(text) + 1)):
+                if text[len(text) - there :] != stop[:there]:
+                    continue
+                whole = text + stop[there:]
+                for read in [len(text)] if armed else range(len(text), len(whole)):
+                    finish = self._finish(whole, read)
+                    if finish:
+                        index, end = finish
+                        hold = max(hold, len(text) - (end - len(self._symbols[index])))
+        return hold
+
+    def _label(self, text: Any) -> tuple[int, int]:
+        """The longest end of the text that begins a stop: the first such stop and the length."""
+        for depth in range(min(self.max_len, len(text)), 0, -1):
+            for i, stop in enumerate(self._symbols):
+                if len(stop) >= depth and text[len(text) - depth :] == stop[:depth]:
+                    return i, depth
+        return 0, 0
+
+    def _hit(self, index: int, end: int, discarded: int) -> StopHit:
+        return StopHit(index, self.stops[index], end - len(self._symbols[index]), end, discarded)
+
+    def find(self, whole: Any) -> StopHit | None:
+        """The StopHit in a whole text (str, bytes or ids, as the kind says), or None.
+
+        >>> from rheostat.reference import StopSet
+        >>> StopSet([[13, 13], 2]).find([5, 13, 13, 7])
+        StopHit(index=0, stop=(13, 13), start=1, end=3, discarded=1)
+        """
+        text = symbols(whole, self._kind, "whole")
+        finish = self._finish(text, 0)
+        return self._hit(*finish, len(text) - finish[1]) if finish else None
+
+    def matcher(self) -> StopMatcher:
+        """A StopMatcher at the beginning of a stream."""
+        return StopMatcher(self)
+
+    def batch(self, n: int) -> StopBatch:
+        """A StopBatch of n rows that all end at these stops."""
+        from rheostat.reference.stop_batch import StopBatch  # it needs this module itself
+
+        return StopBatch(self, n)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, StopSet) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.stops, self._kind, self._tie, self._include
+
+    def __repr__(self) -> str:
+        knobs = f"kind={self._kind!r}, tie={self._tie!r}, include={self._include!r}"
+        return f"StopSet({self.stops!r}, {knobs})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = functools.partial(type(self), kind=self._kind, tie=self._tie, include=self._include)
+        return make, (self.stops,)
+
+
+class StopMatcher:
+    """One stream of text, bytes or token ids that ends at the first stop of a StopSet.
+
+    >>> from rheostat.reference import StopSet
+    >>> matcher = StopSet(["STOP"]).matcher()
+    >>> [matcher.feed(piece) for piece in ("Hello S", "un, S", "TOP!")]
+    ['Hello ', 'Sun, ', '']
+    >>> matcher.hit
+    StopHit(index=0, stop='STOP', start=11, end=15, discarded=1)
+    """
+
+    def __init__(self, stop_set: StopSet) -> None:
+        if not isinstance(stop_set, StopSet):
+            raise wrong_type("stop_set", "must be a StopSet", stop_set)
+        self._set = stop_set
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts a new stream."""
+        self._phase = "unarmed"  # then "armed"; at the end "hit" or "flushed"
+        self._text: Any = () if self._set.kind == "tokens" else b""
+        self._before = 0  # symbols of the stream before _text: after a restore its beginning is gone
+        self._emitted = 0
+        self._hit: StopHit | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, piece: Any, armed: Any = True) -> Any:
+        """Reads a piece, returns what is newly safe: a str, bytes or a list of ids.
+
+        >>> from rheostat.reference import StopSet
+        >>> matcher = StopSet(["\\n\\n"]).matcher()
+        >>> matcher.feed("one\\n"), matcher.feed("two")
+        ('one', '\\ntwo')
+        """
+        return self._feed(symbols(piece, self._set.kind, "piece"), flag(armed, "armed"), "")
+
+    def _feed(self, piece: Any, armed: bool, place: str) -> Any:
+        self._refuse_after_flush(place)
+        if self._phase == "hit":
+            return self._release(self._emitted)
+        if self._phase == "armed" and not armed:
+            message = f"armed must stay True once it was True, got False{place}"
+            raise KnobError(message, "armed", False)
+        read, text = len(self._text), self._text + piece
+        finish = self._set._finish(text, read) if armed else None
+        if finish is None:
+            self._phase, self._text = "armed" if armed else "unarmed", text
+            return self._release(self.fed - self._set._hold(text, armed))
+        index, end = finish
+        self._phase, self._text = "hit", text[:end]
+        self._hit = self._set._hit(index, self._before + end, len(text) - end)
+        return self._release(self._hit.end if self._set.include else self._hit.start)
+
+    def _refuse_after_flush(self, place: str) -> None:
+        if self._phase == "flushed":
+            raise ValueError(f"feed must not follow flush without a reset{place}")
+
+    def _release(self, until: int) -> Any:
+        """The stream from what was given out so far until there."""
+        out = self._text[self._emitted - self._before : until - self._before]
+        self._emitted = until
+        if self._set.kind == "text":
+            return self._decoder.decode(out, final=self._phase in ("hit", "flushed"))
+        return list(out) if self._set.kind == "tokens" else out
+
+    def feed_many(self, pieces: Any, armed_from: Any = 0) -> tuple[Any, int]:
+        """Reads several pieces, returns what is newly safe and how many of the pieces count.
+
+        >>> from rheostat.reference import StopSet
+        >>> StopSet(["END"]).matcher().feed_many(["a", "E", "ND", "b"])
+        ('a', 3)
+        """
+        kind = self._set.kind
+        given = items(pieces, "pieces", "must be a sequence of pieces")
+        given = [symbols(piece, kind, f"pieces[{i}]") for i, piece in enumerate(given)]
+        armed_from = integer(armed_from, "armed_from", None, "must be >= 0")
+        self._refuse_after_flush("")
+        after, used = self.clone(), 0
+        output: Any = {"text": "", "bytes": b"", "tokens": []}[kind]
+        while used < len(given) and after._phase != "hit":
+            output = output + after._feed(given[used], used >= armed_from, "")
+            used += 1
+        self.__dict__.update(after.__dict__)
+        return output, used
+
+    def flush(self) -> Any:
+        """Ends the stream without a stop and returns the rest.
+
+        >>> from rheostat.reference import StopSet
+        >>> matcher = StopSet(["STOP"]).matcher()
+        >>> matcher.feed("ST"), matcher.flush(), matcher.flush()
+        ('', 'ST', '')
+        """
+        if self._phase == "hit":
+            return self._release(self._emitted)
+        self._phase = "flushed"
+        return self._release(self.fed)
+
+    @property
+    def hit(self) -> StopHit | None:
+        """The StopHit that ended the stream, or None."""
+        return self._hit
+
+    @property
+    def held(self) -> Any:
+        """What the stop rule holds back: bytes for text and bytes, a list of ids for tokens."""
+        held = self._text[len(self._text) if self._hit else self._emitted - self._before :]
+        return list(held) if self._set.kind == "tokens" else held
+
+    @property
+    def fed(self) -> int:
+        """How many bytes or ids were read, up to the end of the stop if there was one."""
+        return self._before + len(self._text)
+
+    @property
+    def emitted(self) -> int:
+        """How many bytes or ids were given out; the start of an unfinished character counts."""
+        return self._emitted
+
+    def clone(self) -> StopMatcher:
+        """An independent matcher in the same state."""
+        twin = StopMatcher(self._set)
+        twin.__dict__.update(self.__dict__)
+        twin._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        twin._decoder.setstate(self._decoder.getstate())
+        return twin
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """The state as a tuple of plain values, for any process and for the fast code."""
+        ended = self._phase in ("hit", "flushed")
+        stop, depth = (0, 0) if ended else self._set._label(self._text)
+        pending = self._decoder.getstate()[0]
+        hit = (self._hit.index, self._hit.discarded) if self._hit else None
+        fingerprint = self._set.fingerprint
+        return 1, fingerprint, self._phase, stop, depth, pending, self.fed, self.emitted, hit
+
+    def __setstate__(self, state: Any) -> None:
+        """Takes over a state from __getstate__; KnobError if it is malformed or of another StopSet."""
+        saved = parse_state(self._set, state)
+        self.reset()
+        self._phase, self._text, self._emitted = saved.phase, saved.text, saved.emitted
+        self._before = saved.fed - len(saved.text)
+        self._decoder.setstate((saved.pending, 0))
+        self._hit = self._set._hit(saved.hit[0], saved.fed, saved.hit[1]) if saved.hit else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._set,), self.__getstate__()
+
+    def __repr__(self) -> str:
+        return f"StopMatcher(fed={self.fed}, held={self.held!r}, hit={self.hit!r})"

@@ -1,0 +1,28 @@
+"""What a stop is reported as; the fast code and the reference share it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class StopHit(NamedTuple):
+    """A stop that ended a stream. Offsets are in bytes (text and bytes) or ids from its beginning.
+
+    >>> from rheostat import StopSet
+    >>> StopSet(["STOP"]).find("hello STOP world")
+    StopHit(index=0, stop='STOP', start=6, end=10, discarded=6)
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, on purpose
+    """The stop's place in the StopSet."""
+    stop: str | bytes | tuple[int, ...]
+    """The stop itself."""
+    start: int
+    """Where it starts."""
+    end: int
+    """Where it ends: start plus its length."""
+    discarded: int
+    """How many bytes or ids of the piece in which it completed come after it."""
+
+
+StopHit.__module__ = "rheostat"

@@ -1,0 +1,96 @@
+//! Many streams, one row each: the same rules, and a row never sees its batch mates.
+
+use std::sync::Arc;
+
+use super::matcher::{Hit, Row};
+use super::set::{Output, Piece, StopSet};
+use crate::error::{Error, Number};
+
+/// What one row is fed in a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed<'a> {
+    /// The row.
+    pub row: usize,
+    /// The piece.
+    pub piece: Piece<'a>,
+    /// Whether stops count in it.
+    pub armed: bool,
+}
+
+/// Rows and their stop sets. A row that does not exist is an error, and then no row has changed.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    sets: Vec<Arc<StopSet>>,
+    rows: Vec<Row>,
+}
+
+impl Batch {
+    /// One row per stop set.
+    #[must_use]
+    pub fn new(sets: Vec<Arc<StopSet>>) -> Self {
+        Self { rows: vec![Row::default(); sets.len()], sets }
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn check(&self, argument: &'static str, rows: &[usize]) -> Result<(), Error> {
+        match rows.iter().find(|&&row| row >= self.rows.len()) {
+            None => Ok(()),
+            Some(&row) => {
+                let value = Number::Int(row as i128);
+                Err(Error::Knob { argument, rule: "must name rows that exist", value, row: None })
+            }
+        }
+    }
+
+    /// Feeds rows in the given order. After an error no row has changed.
+    pub fn feed(&mut self, feeds: &[Feed<'_>]) -> Result<Vec<Output<'static>>, Error> {
+        let mut rows = self.rows.clone();
+        let mut outputs = Vec::with_capacity(feeds.len());
+        for &Feed { row, piece, armed } in feeds {
+            self.check("rows", &[row])?;
+            let output = self.sets[row].feed(&mut rows[row], piece, armed);
+            outputs.push(output.map_err(|error| error.in_row(row))?.into_owned());
+        }
+        self.rows = rows;
+        Ok(outputs)
+    }
+
+    /// Ends the given rows: what each held.
+    pub fn flush(&mut self, rows: &[usize]) -> Result<Vec<Output<'static>>, Error> {
+        self.check("rows", rows)?;
+        let flushed = |&row: &usize| self.sets[row].flush(&mut self.rows[row]).into_owned();
+        Ok(rows.iter().map(flushed).collect())
+    }
+
+    /// Starts the given rows again.
+    pub fn reset(&mut self, rows: &[usize]) -> Result<(), Error> {
+        self.check("rows", rows)?;
+        rows.iter().for_each(|&row| self.rows[row] = Row::default());
+        Ok(())
+    }
+
+    /// Row `i` goes on as row `index[i]` was, stop set included: beam search. As many rows as
+    /// `index` is long remain.
+    pub fn reorder(&mut self, index: &[usize]) -> Result<(), Error> {
+        self.check("index", index)?;
+        self.rows = index.iter().map(|&from| self.rows[from]).collect();
+        self.sets = index.iter().map(|&from| Arc::clone(&self.sets[from])).collect();
+        Ok(())
+    }
+
+    /// The stop that ended each row.
+    pub fn hits(&self) -> impl Iterator<Item = Option<Hit>> + '_ {
+        self.sets.iter().zip(&self.rows).map(|(set, row)| set.hit(row))
+    }
+}

@@ -1,0 +1,246 @@
+//! One stream: its state, and what it gives out for each piece. No text is stored: what is held is a
+//! prefix of a stop.
+
+use std::borrow::Cow;
+
+use super::automaton::Symbol;
+use super::set::{Kind, Matching, Output, Piece, StopSet, Stops};
+use super::utf8::Pending;
+use crate::error::Error;
+
+/// Where a stream is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing was fed armed yet.
+    #[default]
+    Unarmed,
+    /// From here on stops count.
+    Armed,
+    /// A stop completed: nothing changes any more.
+    Hit,
+    /// The stream was ended without a stop.
+    Flushed,
+}
+
+/// The state of one stream; the [`StopSet`] it belongs to is kept elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Symbols read, up to and including the one that completed a stop.
+    pub(super) fed: u64,
+    /// Symbols of the piece in which a stop completed, after it.
+    pub(super) discarded: u64,
+    /// The automaton's state; the root once the stream has ended.
+    pub(super) state: u32,
+    /// The stop that completed, in [`Phase::Hit`].
+    pub(super) stop: u32,
+    pub(super) phase: Phase,
+    /// Bytes given out by the stop rule that wait for the rest of their character.
+    pub(super) pending: Pending,
+}
+
+/// A stop that ended a stream. Offsets are in symbols from the stream's beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The stop's index.
+    pub index: usize,
+    /// Where it starts.
+    pub start: u64,
+    /// Where it ends: `start` plus its length.
+    pub end: u64,
+    /// How many symbols of the piece in which it completed come after it.
+    pub discarded: u64,
+}
+
+/// What a stream gives out: first what it held, the beginning of a stop, then of the piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release<'a, S> {
+    /// From the symbols held before.
+    pub head: &'a [S],
+    /// From the piece.
+    pub tail: &'a [S],
+}
+
+impl<S> Default for Release<'_, S> {
+    fn default() -> Self {
+        Self { head: &[], tail: &[] }
+    }
+}
+
+impl<'a, S: Copy> Release<'a, S> {
+    fn join(self) -> Cow<'a, [S]> {
+        match self {
+            Self { head: [], tail } => Cow::Borrowed(tail),
+            Self { head, tail: [] } => Cow::Borrowed(head),
+            Self { head, tail } => Cow::Owned([head, tail].concat()),
+        }
+    }
+}
+
+impl Row {
+    /// Symbols read so far, up to and including the one that completed a stop.
+    #[must_use]
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    /// Where the stream is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+}
+
+impl<S: Symbol> Stops<S> {
+    /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
+    /// changed.
+    pub fn feed<'a>(&'a self, row: &mut Row, piece: &'a [S], armed: bool) -> Result<Release<'a, S>, Error> {
+        match row.phase {
+            Phase::Hit => return Ok(Release::default()),
+            Phase::Flushed => return Err(Error::FedAfterFlush { row: None }),
+            Phase::Armed if !armed => return Err(Error::Disarmed { row: None }),
+            Phase::Armed | Phase::Unarmed => {}
+        }
+        let held = self.held(row);
+        let (state, read) = self.automaton.run(row.state, piece, armed);
+        let winner = if armed && read > 0 { self.automaton.winner(state) } else { None };
+        row.fed += read as u64;
+        let keep = if let Some(index) = winner {
+            row.phase = Phase::Hit;
+            row.state = 0;
+            row.stop = index as u32;
+            row.discarded = (piece.len() - read) as u64;
+            if self.include { 0 } else { self.stops[index].len() }
+        } else {
+            row.phase = if armed { Phase::Armed } else { Phase::Unarmed };
+            row.state = state;
+            self.held(row).len()
+        };
+        // By the proof `keep` is at most what there is: what was given out is never taken back.
+        let release = held.len() + read - keep;
+        let from_held = release.min(held.len());
+        Ok(Release { head: &held[..from_held], tail: &piece[..release - from_held] })
+    }
+
+    /// Ends the stream: what was held is given out, unless a stop ended it before.
+    pub fn flush<'a>(&'a self, row: &mut Row) -> Release<'a, S> {
+        let head = self.held(row);
+        if row.phase != Phase::Hit {
+            row.phase = Phase::Flushed;
+            row.state = 0;
+        }
+        Release { head, tail: &[] }
+    }
+
+    /// The stop that ended the stream.
+    #[must_use]
+    pub fn hit(&self, row: &Row) -> Option<Hit> {
+        let index = (row.phase == Phase::Hit).then_some(row.stop as usize)?;
+        let start = row.fed - self.stops[index].len() as u64;
+        Some(Hit { index, start, end: row.fed, discarded: row.discarded })
+    }
+
+    /// Symbols given out so far, an unfinished character included.
+    #[must_use]
+    pub fn emitted(&self, row: &Row) -> u64 {
+        match self.hit(row) {
+            Some(hit) if !self.include => hit.start,
+            _ => row.fed - self.held(row).len() as u64,
+        }
+    }
+}
+
+impl StopSet {
+    /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
+    /// changed.
+    pub fn feed<'a>(&'a self, row: &mut Row, piece: Piece<'a>, armed: bool) -> Result<Output<'a>, Error> {
+        match (self.matching(), piece) {
+            (Matching::Bytes(stops), Piece::Bytes(piece)) => {
+                let release = stops.feed(row, piece, armed)?;
+                Ok(self.decoded(row, release))
+            }
+            (Matching::Ids(stops), Piece::Ids(piece)) => {
+                Ok(Output::Ids(stops.feed(row, piece, armed)?.join()))
+            }
+            _ => Err(Error::WrongSymbols),
+        }
+    }
+
+    /// Reads several pieces, armed from piece `armed_from` on. Gives all that they release, and how
+    /// many pieces there are up to the one that completes a stop; the rest is not read.
+    pub fn feed_many(
+        &self,
+        row: &mut Row,
+        pieces: &[Piece<'_>],
+        armed_from: usize,
+    ) -> Result<(Output<'static>, usize), Error> {
+        let mut after = *row; // a failing call changes nothing
+        let mut output = self.nothing();
+        if after.phase == Phase::Flushed {
+            return Err(Error::FedAfterFlush { row: None });
+        }
+        let mut used = 0;
+        while used < pieces.len() && after.phase != Phase::Hit {
+            output.append(self.feed(&mut after, pieces[used], used >= armed_from)?);
+            used += 1;
+        }
+        *row = after;
+        Ok((output, used))
+    }
+
+    /// Ends the stream: what was held is given out, unless a stop ended it before. A second time
+    /// there is nothing left.
+    pub fn flush<'a>(&'a self, row: &mut Row) -> Output<'a> {
+        match self.matching() {
+            Matching::Bytes(stops) => {
+                let release = stops.flush(row);
+                self.decoded(row, release)
+            }
+            Matching::Ids(stops) => Output::Ids(stops.flush(row).join()),
+        }
+    }
+
+    /// The stop that ended the stream.
+    #[must_use]
+    pub fn hit(&self, row: &Row) -> Option<Hit> {
+        match self.matching() {
+            Matching::Bytes(stops) => stops.hit(row),
+            Matching::Ids(stops) => stops.hit(row),
+        }
+    }
+
+    /// Symbols given out so far, an unfinished character included.
+    #[must_use]
+    pub fn emitted(&self, row: &Row) -> u64 {
+        match self.matching() {
+            Matching::Bytes(stops) => stops.emitted(row),
+            Matching::Ids(stops) => stops.emitted(row),
+        }
+    }
+
+    /// The symbols held back by the stop rule: bytes for text too, they may end inside a character.
+    #[must_use]
+    pub fn held(&self, row: &Row) -> Piece<'_> {
+        match self.matching() {
+            Matching::Bytes(stops) => Piece::Bytes(stops.held(row)),
+            Matching::Ids(stops) => Piece::Ids(stops.held(row)),
+        }
+    }
+
+    /// As text where the kind is text. The decoder is closed when the stream has ended.
+    fn decoded<'a>(&self, row: &mut Row, release: Release<'a, u8>) -> Output<'a> {
+        if self.kind() == Kind::Text {
+            let ended = matches!(row.phase, Phase::Hit | Phase::Flushed);
+            Output::Text(row.pending.decode(release.head, release.tail, ended))
+        } else {
+            Output::Bytes(release.join())
+        }
+    }
+
+    fn nothing(&self) -> Output<'static> {
+        match self.kind() {
+            Kind::Text => Output::Text(Cow::Borrowed("")),
+            Kind::Bytes => Output::Bytes(Cow::Borrowed(&[])),
+            Kind::Tokens => Output::Ids(Cow::Borrowed(&[])),
+        }
+    }
+}

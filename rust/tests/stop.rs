@@ -1,0 +1,242 @@
+//! The stop machinery against naive twins, on random stops over tiny alphabets.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rheostat::Error;
+use rheostat::stop::{Batch, Feed, Output, Pending, Phase, Piece, Row, StopSet, Tie};
+
+/// Least end past `unarmed` at which a stop completes: (index, end).
+fn naive_finish(stops: &[Vec<u8>], tie: Tie, text: &[u8], unarmed: usize) -> Option<(usize, usize)> {
+    (unarmed + 1..=text.len()).find_map(|end| {
+        let complete = (0..stops.len()).filter(|&i| text[..end].ends_with(&stops[i]));
+        let winner = match tie {
+            Tie::First => complete.min(),
+            Tie::Longest => complete.min_by_key(|&i| (usize::MAX - stops[i].len(), i)),
+        };
+        winner.map(|index| (index, end))
+    })
+}
+
+/// The hold: every rest of every stop is tried as a continuation; unarmed, every later arming too.
+fn naive_hold(stops: &[Vec<u8>], tie: Tie, text: &[u8], armed: bool) -> usize {
+    let mut hold = 0;
+    for stop in stops {
+        for there in (1..stop.len()).filter(|&there| text.ends_with(&stop[..there])) {
+            let whole = [text, &stop[there..]].concat();
+            let last = if armed { text.len() } else { whole.len() - 1 };
+            for unarmed in text.len()..=last {
+                if let Some((index, end)) = naive_finish(stops, tie, &whole, unarmed) {
+                    hold = hold.max((text.len() + stops[index].len()).saturating_sub(end));
+                }
+            }
+        }
+    }
+    hold
+}
+
+fn bytes_set(stops: &[Vec<u8>], tie: Tie, include: bool) -> StopSet {
+    let stops = stops.iter().map(|stop| stop.clone().into_boxed_slice()).collect();
+    StopSet::bytes(stops, tie, include).expect("no stop is empty")
+}
+
+fn ids_set(stops: &[Vec<u8>], tie: Tie, include: bool) -> StopSet {
+    let wide = |stop: &Vec<u8>| stop.iter().map(|&byte| u32::from(byte) << 24 | 7).collect();
+    StopSet::tokens(stops.iter().map(wide).collect(), tie, include).expect("no stop is empty")
+}
+
+fn wide(piece: &[u8]) -> Vec<u32> {
+    piece.iter().map(|&byte| u32::from(byte) << 24 | 7).collect()
+}
+
+fn unwrap_bytes(output: Output<'_>) -> Vec<u8> {
+    match output {
+        Output::Bytes(bytes) => bytes.into_owned(),
+        Output::Ids(ids) => ids.iter().map(|id| (id >> 24) as u8).collect(),
+        Output::Text(text) => text.as_bytes().to_vec(),
+    }
+}
+
+fn held_len(set: &StopSet, row: &Row) -> usize {
+    match set.held(row) {
+        Piece::Bytes(bytes) => bytes.len(),
+        Piece::Ids(ids) => ids.len(),
+    }
+}
+
+fn letters(min: usize, max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(0_u8..3, min..=max)
+}
+
+fn stop_lists() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    prop::collection::vec(letters(1, 5), 0..5)
+}
+
+fn ties() -> impl Strategy<Value = Tie> {
+    prop_oneof![Just(Tie::First), Just(Tie::Longest)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn streaming_matches_naive(
+        stops in stop_lists(),
+        pieces in prop::collection::vec(letters(0, 4), 0..8),
+        unarmed in 0_usize..4,
+        tie in ties(),
+        include in any::<bool>(),
+    ) {
+        for set in [bytes_set(&stops, tie, include), ids_set(&stops, tie, include)] {
+            let (mut row, mut text, mut given) = (Row::default(), Vec::new(), Vec::new());
+            let mut unarmed_length = 0;
+            for (number, piece) in pieces.iter().enumerate() {
+                let armed = number >= unarmed;
+                text.extend_from_slice(piece);
+                if !armed {
+                    unarmed_length = text.len();
+                }
+                let ids = wide(piece);
+                let ids = if set.kind().name() == "tokens" { Piece::Ids(&ids) } else { Piece::Bytes(piece) };
+                given.extend(unwrap_bytes(set.feed(&mut row, ids, armed).expect("armed once, armed always")));
+
+                let finish = naive_finish(&stops, tie, &text, unarmed_length);
+                prop_assert_eq!(set.hit(&row).map(|hit| (hit.index, hit.end as usize)), finish);
+                let safe = match finish {
+                    Some((_, end)) if include => end,
+                    Some((index, end)) => end - stops[index].len(),
+                    None if include => text.len(),
+                    None => text.len() - naive_hold(&stops, tie, &text, armed),
+                };
+                prop_assert_eq!(&given, &text[..safe]);
+                prop_assert_eq!(set.emitted(&row), safe as u64);
+                prop_assert_eq!(set.restore(&set.save(&row)), Ok(row));
+                if let Some((_, end)) = finish {
+                    prop_assert_eq!(set.hit(&row).map(|hit| hit.discarded), Some((text.len() - end) as u64));
+                    break;
+                }
+                prop_assert_eq!(held_len(&set, &row), text.len() - safe);
+            }
+            given.extend(unwrap_bytes(set.flush(&mut row)));
+            prop_assert!(set.hit(&row).is_some() || given == text);
+        }
+    }
+
+    #[test]
+    fn find_matches_naive(stops in stop_lists(), text in letters(0, 20), tie in ties()) {
+        let found = bytes_set(&stops, tie, false).find(Piece::Bytes(&text));
+        let finish = naive_finish(&stops, tie, &text, 0);
+        prop_assert_eq!(found.map(|hit| (hit.index, hit.end as usize)), finish);
+    }
+
+    #[test]
+    fn unreachable_matches_naive(stops in stop_lists(), tie in ties()) {
+        let wins = |i: &usize| naive_finish(&stops, tie, &stops[*i], 0) != Some((*i, stops[*i].len()));
+        let expected: Vec<usize> = (0..stops.len()).filter(wins).collect();
+        prop_assert_eq!(bytes_set(&stops, tie, false).unreachable(), expected);
+    }
+
+    #[test]
+    fn feed_many_is_feed_piece_by_piece(
+        stops in stop_lists(), pieces in prop::collection::vec(letters(0, 4), 0..6), armed_from in 0_usize..4,
+    ) {
+        let set = bytes_set(&stops, Tie::First, false);
+        let (mut one, mut many, mut given, mut used) = (Row::default(), Row::default(), Vec::new(), 0);
+        for (number, piece) in pieces.iter().enumerate() {
+            if one.phase() != Phase::Hit {
+                let output = set.feed(&mut one, Piece::Bytes(piece), number >= armed_from);
+                given.extend(unwrap_bytes(output.expect("armed once, armed always")));
+                used += 1;
+            }
+        }
+        let pieces: Vec<_> = pieces.iter().map(|piece| Piece::Bytes(piece)).collect();
+        let (output, count) = set.feed_many(&mut many, &pieces, armed_from).expect("never flushed");
+        prop_assert_eq!((unwrap_bytes(output), count, many), (given, used, one));
+    }
+
+    #[test]
+    fn decoding_in_pieces_matches_decoding_at_once(
+        bytes in prop::collection::vec(prop_oneof![
+            any::<u8>(), Just(0xE2), Just(0xED), Just(0xF0), Just(0xF4), 0x80_u8..0xC0
+        ], 0..12),
+        cut in 0_usize..12,
+    ) {
+        let (mut pending, mut text) = (Pending::default(), String::new());
+        let (head, tail) = bytes.split_at(cut.min(bytes.len()));
+        pending.push(head, &mut text);
+        pending.push(tail, &mut text);
+        pending.close(&mut text);
+        prop_assert_eq!(text, String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// Tables of every size: u16 cells, u32 cells, links.
+#[test]
+fn every_table_matches_naive() {
+    for (count, len) in [(3_usize, 10), (40, 80), (256, 80)] {
+        let stops: Vec<Vec<u8>> = (0..count)
+            .map(|i| (0..len).map(|k| if k + 1 < len { i as u8 } else { (i + 1) as u8 }).collect())
+            .collect();
+        let text: Vec<u8> =
+            (0..4000).map(|k| (k / (len - 5) % count) as u8).chain(stops[2].clone()).collect();
+        let set = bytes_set(&stops, Tie::First, false);
+        let mut row = Row::default();
+        for (at, piece) in text.chunks(7).enumerate() {
+            set.feed(&mut row, Piece::Bytes(piece), true).expect("never flushed");
+            let read = text.len().min((at + 1) * 7);
+            if row.phase() != Phase::Hit && at % 50 == 0 {
+                let tail = &text[read.saturating_sub(100)..read];
+                assert_eq!(held_len(&set, &row), naive_hold(&stops[..], Tie::First, tail, true));
+            }
+        }
+        let expected = naive_finish(&stops, Tie::First, &text, 0);
+        assert_eq!(set.hit(&row).map(|hit| (hit.index, hit.end as usize)), expected);
+        assert_eq!(expected.map(|(index, _)| index), Some(2));
+    }
+}
+
+#[test]
+fn a_row_is_at_most_40_bytes() {
+    assert!(size_of::<Row>() <= 40);
+}
+
+#[test]
+fn broken_promises_are_errors_and_change_nothing() {
+    let stop = |text: &str| text.as_bytes().to_vec().into_boxed_slice();
+    let empty = StopSet::text(vec![stop("a"), stop("")], Tie::First, false);
+    assert_eq!(empty.err(), Some(Error::EmptyStop { index: 1 }));
+    let long = StopSet::text(vec![vec![0; (1 << 20) + 1].into()], Tie::First, false);
+    let message = "stops must hold at most 1048576 symbols in all, got 1048577";
+    assert_eq!(long.err().map(|error| error.to_string()), Some(message.to_owned()));
+
+    let set = StopSet::text(vec![stop("ab")], Tie::First, false).expect("a stop");
+    let mut row = Row::default();
+    set.feed(&mut row, Piece::Bytes(b"a"), true).expect("fresh");
+    let before = row;
+    assert_eq!(set.feed(&mut row, Piece::Bytes(b"b"), false), Err(Error::Disarmed { row: None }));
+    assert_eq!(set.feed(&mut row, Piece::Ids(&[1]), true), Err(Error::WrongSymbols));
+    assert_eq!(row, before);
+    set.flush(&mut row);
+    assert_eq!(set.feed(&mut row, Piece::Bytes(b"b"), true), Err(Error::FedAfterFlush { row: None }));
+
+    let mut saved = set.save(&before);
+    saved.depth = 9;
+    assert_eq!(set.restore(&saved), Err(Error::BadState));
+    saved.fingerprint ^= 1;
+    assert!(matches!(set.restore(&saved), Err(Error::Knob { argument: "state", .. })));
+}
+
+#[test]
+fn a_batch_refuses_rows_that_do_not_exist_and_fails_as_a_whole() {
+    let stops = vec![b"ab".to_vec().into_boxed_slice()];
+    let set = Arc::new(StopSet::text(stops, Tie::First, false).expect("a stop"));
+    let mut batch = Batch::new(vec![Arc::clone(&set), set]);
+    let feed = |row, piece| Feed { row, piece: Piece::Bytes(piece), armed: true };
+    assert!(batch.feed(&[feed(0, b"ab"), feed(2, b"ab")]).is_err());
+    assert!(batch.hits().all(|hit| hit.is_none()));
+    assert!(batch.flush(&[2]).is_err() && batch.reset(&[2]).is_err() && batch.reorder(&[2]).is_err());
+    assert!(batch.feed(&[feed(1, b"a")]).is_ok());
+    assert!(batch.reorder(&[1, 1]).is_ok());
+    assert!(batch.feed(&[feed(0, b"b")]).is_ok());
+    assert_eq!(batch.hits().map(|hit| hit.is_some()).collect::<Vec<_>>(), [true, false]);
+}

@@ -1,0 +1,156 @@
+"""The fast code equals the reference bit by bit: every kind of row, every length, every SIMD level."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rheostat
+from rheostat import _rheostat, reference
+from support import (
+    LENGTHS,
+    LEVELS,
+    LONG_LENGTHS,
+    TEMPERATURES,
+    TOP_PS,
+    bits,
+    half_rows,
+    peers,
+    rows_of_every_kind,
+)
+
+CHANCES = [0, 1, 2**63, 2**64 - 1, 0x0123_4567_89AB_CDEF]
+
+
+@pytest.fixture
+def level():
+    """Sets the SIMD level, and puts back what was."""
+    before = rheostat.build_info()["simd"]
+    yield _rheostat._set_simd_level
+    _rheostat._set_simd_level(before)
+
+
+def check_softmax(row, temperature, level):
+    wanted = bits(reference.softmax(row, temperature=temperature))
+    wanted_log = bits(reference.log_softmax(row, temperature=temperature))
+    for name in LEVELS:
+        assert level(name)
+        np.testing.assert_array_equal(bits(rheostat.softmax(row, temperature=temperature)), wanted, name)
+        np.testing.assert_array_equal(
+            bits(rheostat.log_softmax(row, temperature=temperature)), wanted_log, name
+        )
+
+
+def check_sampling(row, level, **knobs):
+    wanted = reference.kept(row, **knobs)
+    tokens = reference.sample(row, u=CHANCES, **knobs)
+    for name in LEVELS:
+        assert level(name)
+        np.testing.assert_array_equal(rheostat.kept(row, **knobs), wanted, name)
+        np.testing.assert_array_equal(rheostat.sample(row, u=CHANCES, **knobs), tokens, name)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_softmax_of_every_kind_of_row(n, level):
+    for row in rows_of_every_kind(n).values():
+        for temperature in TEMPERATURES:
+            check_softmax(row, temperature, level)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_top_p_of_every_kind_of_row(n, level):
+    for row in rows_of_every_kind(n).values():
+        for temperature in TEMPERATURES:
+            for p in TOP_PS:
+                check_sampling(row, level, temperature=temperature, top_p=p)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_top_k_and_min_p_of_every_kind_of_row(n, level):
+    for row in rows_of_every_kind(n).values():
+        for chain in ("vllm", "hf", "llama.cpp"):
+            for knobs in (
+                {"top_k": 1},
+                {"top_k": n // 2 + 1},
+                {"min_p": 0.05},
+                {"min_p": 1},
+                {"min_p": 1e-20},
+                {"top_k": 40, "top_p": 0.95, "min_p": 0.02, "temperature": 0.7},
+                {"top_k": n, "top_p": 0.5, "min_p": 1e-6, "temperature": 1.5},
+            ):
+                check_sampling(row, level, chain=chain, **knobs)
+
+
+@pytest.mark.parametrize("n", LONG_LENGTHS)
+def test_long_rows(n, level):
+    rows = rows_of_every_kind(n)
+    for kind in ("flat", "peaked", "all equal", "eight values", "masked", "real"):
+        check_softmax(rows[kind], 0.7, level)
+        for temperature, p in ((0.7, 0.9), (1.5, 0.9), (1, 0.999999), (1, 1)):
+            check_sampling(rows[kind], level, temperature=temperature, top_p=p)
+        check_sampling(rows[kind], level, top_k=1000, min_p=0.001, temperature=1.2)
+
+
+def test_real_rows_in_float32_and_in_float16_with_its_ties(level):
+    for row in [*peers()[0], *half_rows()[:8]]:
+        check_softmax(row, 0.8, level)
+        check_sampling(row, level, temperature=0.8, top_p=0.9)
+        check_sampling(row, level, temperature=1.5, top_p=0.95, top_k=500)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_s_bits_do_not_depend_on_its_batch(name, threads):
+    rng = np.random.default_rng(3)
+    batch = rng.normal(size=(9, 20_001)).astype(np.float32) * 4
+    temperatures = rng.uniform(0.3, 2, 9)
+    function = getattr(rheostat, name)
+    rheostat.set_num_threads(threads)
+    try:
+        whole = function(batch, temperature=temperatures)
+    finally:
+        rheostat.set_num_threads(0)
+    for row in range(9):
+        alone = function(batch[row], temperature=temperatures[row])
+        np.testing.assert_array_equal(bits(whole[row]), bits(alone))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_s_token_does_not_depend_on_its_batch(threads):
+    rng = np.random.default_rng(4)
+    batch = rng.normal(size=(7, 20_001)).astype(np.float32) * 3
+    order = rng.permutation(7)
+    seeds, knobs = np.arange(7), {"top_p": rng.uniform(0.1, 1, 7), "temperature": rng.uniform(0, 2, 7)}
+    rheostat.set_num_threads(threads)
+    try:
+        tokens = rheostat.sample(batch, seed=seeds, **knobs)
+        moved = rheostat.sample(batch[order], seed=seeds[order], **{k: v[order] for k, v in knobs.items()})
+        strided = rheostat.sample(np.repeat(batch, 2, axis=0)[::2], seed=seeds, **knobs)
+        columns = rheostat.sample(np.asfortranarray(batch), seed=seeds, **knobs)
+    finally:
+        rheostat.set_num_threads(0)
+    np.testing.assert_array_equal(moved, tokens[order])
+    np.testing.assert_array_equal(strided, tokens)
+    np.testing.assert_array_equal(columns, tokens)
+    for row in range(7):
+        alone = {name: values[row] for name, values in knobs.items()}
+        assert rheostat.sample(batch[row], seed=row, **alone) == tokens[row]
+    np.testing.assert_array_equal(reference.sample(batch, seed=seeds, **knobs), tokens)
+
+
+@pytest.mark.parametrize("cap", LEVELS)
+def test_the_environment_caps_the_level(cap):
+    code = "import rheostat; print(rheostat.build_info()['simd'])"
+    env = {"RHEOSTAT_SIMD": cap, "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == cap
+
+
+def test_the_largest_vocabulary():
+    row = np.zeros(1_048_576, np.float32)
+    assert rheostat.sample(row, u=2**64 - 1) == 1_048_575
+    assert rheostat.sample(row, u=0) == 0
+    np.testing.assert_array_equal(rheostat.softmax(row), np.full(1_048_576, 2.0**-20, np.float32))
+    assert len(rheostat.kept(row, top_p=0.5)) == 524_288
+    row[7] = 1
+    np.testing.assert_array_equal(rheostat.kept(row, top_p=0.3), reference.kept(row, top_p=0.3))

@@ -1,0 +1,255 @@
+"""Every refusal is one sentence that names argument, rule and value; both implementations say the same."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import rheostat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rheostat import KnobError, LogitsError
+from support import assert_same_outcome
+
+ROW = np.arange(6, dtype=np.float32)
+BATCH = np.stack([ROW, ROW, ROW])
+NAN, INF = float("nan"), float("inf")
+
+KNOB_ERRORS = [
+    ({"temperature": -1}, "temperature", "temperature must be 0 or in [1e-30, 1e30], got -1.0"),
+    ({"temperature": NAN}, "temperature", "temperature must be 0 or in [1e-30, 1e30], got nan"),
+    ({"temperature": INF}, "temperature", "temperature must be 0 or in [1e-30, 1e30], got inf"),
+    ({"temperature": 1e-31}, "temperature", "temperature must be 0 or in [1e-30, 1e30], got 1e-31"),
+    ({"temperature": 10**400}, "temperature", "temperature must be 0 or in [1e-30, 1e30], got inf"),
+    ({"top_k": -3}, "top_k", "top_k must be at least 0, where 0 is off, got -3"),
+    ({"top_k": -(10**40)}, "top_k", f"top_k must be at least 0, where 0 is off, got {-(10**40)}"),
+    ({"top_p": 0}, "top_p", "top_p must be in (0, 1], got 0.0"),
+    ({"top_p": 1.5}, "top_p", "top_p must be in (0, 1], got 1.5"),
+    ({"top_p": NAN}, "top_p", "top_p must be in (0, 1], got nan"),
+    ({"min_p": -0.1}, "min_p", "min_p must be in [0, 1], got -0.1"),
+    ({"min_p": 2}, "min_p", "min_p must be in [0, 1], got 2.0"),
+    (
+        {"chain": "gpt"},
+        "chain",
+        "chain must be one of 'vllm', 'hf', 'llama.cpp' or a tuple of knob names, got 'gpt'",
+    ),
+    (
+        {"chain": ("top_q",)},
+        "chain",
+        "chain must name knobs among temperature, top_k, top_p, min_p, got 'top_q'",
+    ),
+    ({"chain": ("top_k", "top_k")}, "chain", "chain must name each knob once, got 'top_k' twice"),
+    (
+        {"chain": ("top_k",), "top_p": 0.5},
+        "chain",
+        "chain must name every knob that is set, got none for 'top_p'",
+    ),
+    (
+        {"temperature": [1, 2]},
+        "temperature",
+        "temperature must be one value for one row of logits, got shape (2,)",
+    ),
+    ({"seed": -1}, "seed", "seed must be in [0, 2**64), got -1"),
+    ({"seed": 2**64}, "seed", f"seed must be in [0, 2**64), got {2**64}"),
+    ({"seed": 10**40}, "seed", f"seed must be in [0, 2**64), got {10**40}"),
+    ({"seed": 1, "stream": -1}, "stream", "stream must be in [0, 2**64), got -1"),
+    ({"seed": 1, "position": [0, -1]}, "position", "position must be in [0, 2**64), got -1 for row 1"),
+    ({"u": 2**64}, "u", f"u must be in [0, 2**64), got {2**64}"),
+    ({"u": 1, "seed": 1}, "u", "u must come without seed, stream and position, got both"),
+    ({"u": 1, "position": 1}, "u", "u must come without seed, stream and position, got both"),
+    (
+        {"seed": [1, 2], "stream": [1, 2, 3]},
+        "stream",
+        "stream must be an integer or have shape (2,), got shape (3,)",
+    ),
+]
+
+TYPE_ERRORS = [
+    ({"temperature": "hot"}, "temperature must be a number or one number per row, got str"),
+    ({"temperature": None}, "temperature must be a number or one number per row, got NoneType"),
+    ({"temperature": True}, "temperature must be a number or one number per row, got bool"),
+    ({"temperature": 1j}, "temperature must be a number or one number per row, got complex"),
+    ({"temperature": ["a"]}, "temperature must be a number or one number per row, got an array of <U1"),
+    (
+        {"temperature": np.bool_(True)},
+        "temperature must be a number or one number per row, got an array of bool",
+    ),
+    ({"temperature": [[1], [1, 2]]}, "temperature must be a number or one number per row, got a ragged list"),
+    ({"top_k": 5.0}, "top_k must be an integer or one integer per row, got float"),
+    ({"top_k": np.array([5.0])}, "top_k must be an integer or one integer per row, got an array of float64"),
+    ({"top_k": [[1]]}, "top_k must be an integer or one integer per row, got a nested list"),
+    ({"seed": 1.0}, "seed must be an integer or one integer per row, got float"),
+    ({"seed": True}, "seed must be an integer or one integer per row, got bool"),
+    ({"u": [1.5]}, "u must be an integer or one integer per row, got float"),
+    ({"stream": None}, "stream must be an integer or one integer per row, got NoneType"),
+    ({"chain": 3}, "chain must be a preset's name or a tuple of knob names, got int"),
+    ({"chain": ("top_k", 3)}, "chain must be a preset's name or a tuple of knob names, got int in it"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "message"), KNOB_ERRORS, ids=[m for _, _, m in KNOB_ERRORS]
+)
+def test_a_broken_rule_is_a_knob_error(api, arguments, argument, message):
+    with pytest.raises(KnobError) as caught:
+        api.sample(ROW, **arguments)
+    assert str(caught.value) == message
+    assert caught.value.argument == argument
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(("arguments", "message"), TYPE_ERRORS, ids=[m for _, m in TYPE_ERRORS])
+def test_a_wrong_type_is_a_type_error(api, arguments, message):
+    with pytest.raises(TypeError) as caught:
+        api.sample(ROW, **arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda api: api.top_p(ROW, 0), "p must be in (0, 1], got 0.0"),
+        (lambda api: api.top_p(ROW, "a"), "p must be a number or one number per row, got str"),
+        (lambda api: api.top_k(ROW, -1), "k must be at least 0, where 0 is off, got -1"),
+        (lambda api: api.top_k(ROW, 1.5), "k must be an integer or one integer per row, got float"),
+        (lambda api: api.min_p(ROW, 1.01), "p must be in [0, 1], got 1.01"),
+        (lambda api: api.softmax(ROW, temperature=-2), "temperature must be 0 or in [1e-30, 1e30], got -2.0"),
+        (
+            lambda api: api.softmax(BATCH, temperature=[1, 2]),
+            "temperature must have shape (3,), got shape (2,)",
+        ),
+        (
+            lambda api: api.softmax(BATCH, temperature=[1, 2, -3]),
+            "temperature must be 0 or in [1e-30, 1e30], got -3.0 for row 2",
+        ),
+        (
+            lambda api: api.softmax(BATCH, temperature=np.ones((3, 1))),
+            "temperature must be a number or one number per row, got shape (3, 1)",
+        ),
+        (lambda api: api.choose(ROW, 0, seed=1), "n must be at least 1, got 0"),
+        (lambda api: api.choose(ROW, [1], seed=1), "n must be an integer, got one per row"),
+        (
+            lambda api: api.choose(ROW, 7, seed=1),
+            "n must be at most the number of kept tokens that have a weight, got 7 for 6 in row 0",
+        ),
+        (
+            lambda api: api.choose(BATCH, 2, seed=1, stream=[0, 2, 4], top_k=[2, 1, 2]),
+            "n must be at most the number of kept tokens that have a weight, got 2 for 1 in row 1",
+        ),
+        (
+            lambda api: api.choose(ROW, 2, seed=1, stream=2**64 - 1),
+            f"stream must be at most 2**64 - n, got {2**64 - 1}",
+        ),
+        (
+            lambda api: api.sample(BATCH, seed=7),
+            "seed must come with one stream or position per row, or all 3 rows would get the same chance; "
+            "pass stream=np.arange(3), got seed=7 alone",
+        ),
+        (
+            lambda api: api.sample(BATCH, u=7),
+            "u must hold one integer per row, or all 3 rows would get the same chance, got 7",
+        ),
+        (lambda api: api.sample(np.zeros((2, 3, 4))), None),
+        (lambda api: api.sample(np.zeros((0,))), None),
+        (lambda api: api.sample(np.zeros(4, np.int64)), None),
+        (lambda api: api.sample(np.zeros(4, np.complex64)), None),
+        (lambda api: api.set_num_threads(-1), "n must be in [0, 1024], got -1"),
+    ],
+)
+def test_the_same_text_from_both(call, message):
+    if message is not None:
+        with pytest.raises((KnobError, TypeError)) as caught:
+            call(rheostat)
+        assert str(caught.value) == message
+    assert_same_outcome(call)
+
+
+FUNCTIONS = {
+    "softmax": lambda api, x: api.softmax(x),
+    "log_softmax": lambda api, x: api.log_softmax(x),
+    "top_k": lambda api, x: api.top_k(x, 2),
+    "top_p": lambda api, x: api.top_p(x, 0.5),
+    "min_p": lambda api, x: api.min_p(x, 0.5),
+    "kept": lambda api, x: api.kept(x, top_p=0.5),
+    "sample": lambda api, x: api.sample(x, seed=1, stream=np.arange(len(x))),
+    "choose": lambda api, x: api.choose(x, 1, seed=1, stream=np.arange(len(x))),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize(
+    ("bad", "row", "token", "message"),
+    [
+        ({(1, 4): NAN}, 1, 4, "logits must be finite or -inf, got nan at row 1, token 4"),
+        ({(2, 0): INF, (1, 5): INF}, 1, 5, "logits must be finite or -inf, got inf at row 1, token 5"),
+        ({(1, 5): NAN, (1, 2): INF}, 1, 2, "logits must be finite or -inf, got inf at row 1, token 2"),
+        ({2: -INF, (2, 0): -INF}, 2, None, "logits must have a finite value in every row, got none in row 2"),
+        ({0: -INF, (1, 0): NAN}, 0, None, "logits must have a finite value in every row, got none in row 0"),
+        ({(1, 3): 1e300}, 1, 3, "logits must be finite or -inf, got 1e+300 at row 1, token 3"),
+        ({(0, 3): -1e300, (0, 1): NAN}, 0, 1, "logits must be finite or -inf, got nan at row 0, token 1"),
+    ],
+)
+def test_the_model_s_fault_is_a_logits_error_at_the_lowest_row_and_token(
+    api, function, bad, row, token, message
+):
+    batch = BATCH.astype(np.float64)
+    for place, value in bad.items():
+        batch[place] = value
+    with pytest.raises(LogitsError) as caught:
+        function(api, batch)
+    assert str(caught.value) == message
+    assert (caught.value.row, caught.value.token_id) == (row, token)
+
+
+def test_a_failing_call_writes_nothing(api):
+    batch = BATCH.copy()
+    batch[2, 1] = np.nan
+    for function in (api.softmax, api.log_softmax):
+        out = np.full_like(batch, 7)
+        with pytest.raises(LogitsError):
+            function(batch, out=out)
+        assert np.all(out == 7)
+    before = batch.tobytes()
+    with pytest.raises(LogitsError):
+        api.top_p(batch, 0.5, out=batch)
+    assert batch.tobytes() == before
+
+
+def test_a_logits_error_in_any_row_of_a_long_batch_over_threads():
+    batch = np.zeros((40, 5000), np.float32)
+    batch[37, 1] = batch[11, 4999] = np.nan
+    with pytest.raises(LogitsError, match="row 11, token 4999"):
+        rheostat.sample(batch, seed=1, stream=np.arange(40))
+
+
+def test_the_errors_survive_pickling_and_copying():
+    for error in (KnobError("p must be", "p", 3), LogitsError("logits must be", 2, None)):
+        for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "temperature": st.one_of(
+                st.floats(), st.integers(), st.none(), st.lists(st.floats(), max_size=4)
+            ),
+            "top_k": st.one_of(st.integers(), st.floats(), st.lists(st.integers(-2, 9), max_size=4)),
+            "top_p": st.one_of(st.floats(), st.booleans(), st.lists(st.floats(0, 1), max_size=4)),
+            "min_p": st.one_of(st.floats(), st.text(max_size=2), st.lists(st.floats(0, 1), max_size=4)),
+            "seed": st.one_of(st.integers(0, 2**65), st.lists(st.integers(-1, 2**64), max_size=4)),
+            "stream": st.one_of(st.integers(-1, 3), st.lists(st.integers(0, 5), max_size=4), st.none()),
+            "u": st.one_of(st.none(), st.integers(0, 2**64), st.lists(st.integers(0, 5), max_size=4)),
+            "chain": st.sampled_from(["vllm", "hf", "x", (), ("top_p",), ["top_k", "temperature"], None]),
+        },
+    ),
+    st.booleans(),
+)
+@settings(max_examples=1500, derandomize=True, deadline=None)
+def test_both_raise_or_neither(arguments, is_row):
+    if "seed" not in arguments and "u" not in arguments:
+        arguments["seed"] = 1
+    if arguments.get("u", 0) is None:
+        arguments["seed"] = 1
+    assert_same_outcome(lambda api: api.sample(ROW if is_row else BATCH, **arguments))
