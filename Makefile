@@ -64,7 +64,7 @@ test-python: install
 bench: install ## every benchmark beside its peers; JSON in benches/results/
 	@mkdir -p benches/results
 	@$(STEP) 'benchmarks' $(BIN)/python -m pytest benches -o python_files='bench_*.py' --benchmark-only \
-	  --benchmark-columns=min,median,iqr,rounds --benchmark-sort=name --benchmark-disable-gc \
+	  --benchmark-max-time=0.3 --benchmark-columns=min,median,rounds --benchmark-sort=name --benchmark-disable-gc \
 	  --benchmark-json="benches/results/$$(date +%Y%m%dT%H%M%S).json"
 	@$(STEP) 'bars' $(BIN)/python benches/bars.py
 

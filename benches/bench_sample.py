@@ -1,4 +1,4 @@
-"""From a row to a token, by temperature and top-p: rheostat, two samplers in NumPy, one read by np.max."""
+"""From a row to a token, by temperature and top-p: rheostat, three samplers in NumPy, np.max."""
 
 import numpy as np
 import peers

@@ -1,4 +1,4 @@
-"""The rows that everything is measured on: real ones, and shapes that make a sampler slow. Seeds are fixed."""
+"""The rows that everything is measured on: real ones, and shapes that make a sampler slow. Fixed seeds."""
 
 from __future__ import annotations
 
