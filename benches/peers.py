@@ -24,7 +24,7 @@ def sample_textbook(row: np.ndarray, temperature: float, top_p: float, u: float)
 def sample_argpartition(
     row: np.ndarray, temperature: float, top_p: float, u: float
 ) -> tuple[int, np.ndarray]:
-    """NumPy at its best on a peaked row: no division, and only as many of the largest sorted as reach top_p."""
+    """NumPy at its best on a peaked row: only as many of the largest are sorted as reach top_p."""
     weights = np.exp((row - row.max()) * np.float32(1 / temperature))
     target = top_p * float(weights.sum(dtype=np.float64))
     count = 64
