@@ -97,7 +97,7 @@ fn kept<'py>(
 /// >>> rheostat.sample([0.0, 1.0, 2.0, 3.0], temperature=0.8, top_p=0.9, seed=7)
 /// 3
 /// >>> rheostat.sample([0.0, 1.0, 2.0, 3.0], seed=7, position=[0, 1, 2, 3])
-/// array([3, 3, 2, 3])
+/// array([3, 1, 0, 3])
 #[pyfunction]
 #[pyo3(signature = (logits, /, *, seed=Given(None), stream=Given(None), position=Given(None), u=Given(None),
                     temperature=Given(None), top_k=Given(None), top_p=Given(None), min_p=Given(None),

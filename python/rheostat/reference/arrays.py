@@ -45,7 +45,7 @@ def check_row(x: Array, row: int) -> Row:
     """Row `row` as float32, checked: the error names the lowest token that is NaN, +inf or too large."""
     values = x[row]
     with np.errstate(over="ignore"):
-        rounded = values.astype(np.float32)
+        rounded: Row = values.astype(np.float32)
     bad = np.isnan(values) | (values == np.inf) | (np.isfinite(values) & np.isinf(rounded))
     if bad.any():
         token = int(np.argmax(bad))

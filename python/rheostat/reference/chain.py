@@ -1,7 +1,7 @@
 """The chain: filters in an order, each working on what the ones before it have kept.
 
-State between steps: the kept tokens' logits x (n,) float32 in id order, and the temperature applied so far (1 before
-its place). A filter answers with a mask over them; it never sees what is no longer kept, which is why
+State between steps: the kept tokens' logits x (n,) float32 in id order, and the temperature applied so far (1
+before its place). A filter answers with a mask over them; it never sees what is no longer kept, which is why
 `sample(top_p(x, p)) == sample(x, top_p=p)`.
 """
 
@@ -69,7 +69,7 @@ def keep_top_p(x: Row, p: float, temperature: float) -> Mask:
 
 
 def keep_min_p(x: Row, min_p: float, temperature: float) -> Mask:
-    """The tokens with W >= ceil(min_p * 2**43), 2**43 being the weight of the largest; 0 keeps all. (Nguyen et al. 2024)"""
+    """W >= ceil(min_p * 2**43), 2**43 being the weight of the largest; 0 keeps all. (Nguyen et al. 2024)"""
     return law.integer_weights(x, temperature) >= np.uint64(law.share(min_p, law.UNIT))
 
 
@@ -98,13 +98,17 @@ def chain_of(chain: Any, knobs: Sequence[Knobs]) -> tuple[str, ...]:
     if isinstance(chain, str):
         if chain not in PRESETS:
             names = ", ".join(map(repr, PRESETS))
-            raise KnobError(f"chain must be one of {names} or a tuple of knob names, got {chain!r}", "chain", chain)
+            raise KnobError(
+                f"chain must be one of {names} or a tuple of knob names, got {chain!r}", "chain", chain
+            )
         return PRESETS[chain]
     if not isinstance(chain, tuple | list):
         raise TypeError(f"chain must be a preset's name or a tuple of knob names, got {type(chain).__name__}")
     for at, name in enumerate(chain):
         if not isinstance(name, str):
-            raise TypeError(f"chain must be a preset's name or a tuple of knob names, got {type(name).__name__} in it")
+            raise TypeError(
+                f"chain must be a preset's name or a tuple of knob names, got {type(name).__name__} in it"
+            )
         if name not in OFF:
             raise KnobError(f"chain must name knobs among {', '.join(OFF)}, got {name!r}", "chain", name)
         if name in chain[:at]:
@@ -115,12 +119,12 @@ def chain_of(chain: Any, knobs: Sequence[Knobs]) -> tuple[str, ...]:
     return tuple(chain)
 
 
-def knobs_of(
-    rows: int, is_row: bool, temperature: Any, top_k: Any, top_p: Any, min_p: Any
-) -> list[Knobs]:
+def knobs_of(rows: int, is_row: bool, temperature: Any, top_k: Any, top_p: Any, min_p: Any) -> list[Knobs]:
     """One `Knobs` for each row, from scalars or one value per row."""
     columns = [
-        rules.per_row("temperature", rules.TEMPERATURE, rules.number_of("temperature", temperature), rows, is_row),
+        rules.per_row(
+            "temperature", rules.TEMPERATURE, rules.number_of("temperature", temperature), rows, is_row
+        ),
         rules.per_row("top_k", rules.TOP_K, rules.integer_of("top_k", top_k), rows, is_row),
         rules.per_row("top_p", rules.TOP_P, rules.number_of("top_p", top_p), rows, is_row),
         rules.per_row("min_p", rules.MIN_P, rules.number_of("min_p", min_p), rows, is_row),

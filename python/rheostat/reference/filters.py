@@ -30,7 +30,13 @@ def min_p(logits: ArrayLike, p: Any, /, *, temperature: Any = 1.0, out: Row | No
 
 
 def _filter(
-    knob: str, argument: str, rule: rules.Rule, value: Any, logits: ArrayLike, temperature: Any, out: Row | None
+    knob: str,
+    argument: str,
+    rule: rules.Rule,
+    value: Any,
+    logits: ArrayLike,
+    temperature: Any,
+    out: Row | None,
 ) -> Row:
     x, is_row = as_logits(logits)
     target = as_out(out, logits, x, is_row)

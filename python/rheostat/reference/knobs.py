@@ -37,7 +37,8 @@ def number_of(argument: str, value: Any) -> float | list[float]:
     array = as_array(argument, value, "a number", "number")
     if array.dtype.kind not in "fiu":
         raise _wrong_type(argument, "a number", "number", f"an array of {array.dtype}")
-    return array.astype(np.float64).tolist()
+    numbers: float | list[float] = array.astype(np.float64).tolist()
+    return numbers
 
 
 def integer_of(argument: str, value: Any) -> int | list[int]:
@@ -54,7 +55,8 @@ def integer_of(argument: str, value: Any) -> int | list[int]:
     array = as_array(argument, value, "an integer", "integer")
     if array.dtype.kind not in "iu":
         raise _wrong_type(argument, "an integer", "integer", f"an array of {array.dtype}")
-    return array.tolist()
+    integers: int | list[int] = array.tolist()
+    return integers
 
 
 def per_row(argument: str, rule: Rule, value: Any, rows: int, is_row: bool) -> list[Any]:

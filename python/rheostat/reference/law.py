@@ -1,7 +1,7 @@
 """The numeric law: integer weights, their sum, the order of tokens, the draw.
 
-Everything here is IEEE arithmetic written out in full (add, sub, mul, div, fma, rint): no libm, no tolerance. A
-change of one bit here is a breaking change, and `LAW` counts it.
+Everything here is IEEE arithmetic written out in full (add, sub, mul, div, fma, rint): no libm, no tolerance.
+A change of one bit here is a breaking change, and `LAW` counts it.
 
 Shapes: a row is (n,) float32 with a finite maximum; -inf is a forbidden token.
 """
@@ -31,11 +31,11 @@ UNIT = 2**43
 
 
 def fma(a: NDArray[np.float32], b: NDArray[np.float32], c: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 a * b + c, rounded once. NumPy has no fma, so: an exact product, an error-free sum, one rounding.
+    """float32 a * b + c, rounded once. NumPy has no fma: an exact product, an error-free sum, one rounding.
 
-    The product of two float32 is exact in float64. The float64 sum is not, and rounding it again to float32 would
-    round twice; made odd where it is inexact (Boldo and Melquiond 2008, "Emulation of FMA and correctly rounded
-    sums"), the second rounding gives what a single one would have.
+    The product of two float32 is exact in float64. The float64 sum is not, and rounding it again to float32
+    would round twice; made odd where it is inexact (Boldo and Melquiond 2008, "Emulation of FMA and correctly
+    rounded sums"), the second rounding gives what a single one would have.
     """
     product = a.astype(np.float64) * b.astype(np.float64)
     addend = np.broadcast_to(c, product.shape).astype(np.float64)
@@ -85,7 +85,8 @@ def share(p: float, s: int) -> int:
 def ln(z: float) -> float:
     """The law's own logarithm, in basic float64 operations: the same bits everywhere.
 
-    z = b * 2**e with b in [sqrt(1/2), sqrt(2)); ln b = 2 artanh s, s = (b - 1) / (b + 1), by its series to s**23.
+    z = b * 2**e with b in [sqrt(1/2), sqrt(2)); ln b = 2 artanh s, s = (b - 1) / (b + 1), by its series to
+    s**23.
     """
     b, e = math.frexp(z)
     if b < SQRT_HALF:

@@ -97,14 +97,19 @@ def choose(
         w = law.integer_weights(logits_row[ids], t)
         enough = np.count_nonzero(w)
         if n > enough:
-            message = f"n must be at most the number of kept tokens that have a weight, got {n} for {enough} in row {row}"
+            message = (
+                "n must be at most the number of kept tokens that have a weight, "
+                f"got {n} for {enough} in row {row}"
+            )
             raise KnobError(message, "n", n)
-        results += [_without_replacement(ids, w.copy(), n, c) for c in (chances if is_row else [chances[row]])]
+        results += [
+            _without_replacement(ids, w.copy(), n, c) for c in (chances if is_row else [chances[row]])
+        ]
     return np.array(results, np.int64).reshape(-1, n) if many else results[0]
 
 
 def _without_replacement(ids: Ids, w: NDArray[np.uint64], n: int, c: Chance) -> Ids:
-    """Item i is drawn with stream + i from what the items before it have left; a drawn token weighs nothing."""
+    """Item i is drawn with stream + i from what the items before have left; a drawn token weighs nothing."""
     items = []
     for i in range(n):
         at = law.draw(w, c.word(i))
@@ -128,7 +133,9 @@ class Chance:
         return chance.words(self.seed, self.stream + item, self.position)[chance.TOKEN]
 
 
-def _chances(seed: Any, stream: Any, position: Any, u: Any, rows: int, is_row: bool) -> tuple[list[Chance], bool]:
+def _chances(
+    seed: Any, stream: Any, position: Any, u: Any, rows: int, is_row: bool
+) -> tuple[list[Chance], bool]:
     """A chance for each row, or for each token wanted of a single row; and whether the result is an array."""
     given: dict[str, Any] = {}
     for name, value in (("seed", seed), ("stream", stream), ("position", position), ("u", u)):
@@ -144,7 +151,9 @@ def _chances(seed: Any, stream: Any, position: Any, u: Any, rows: int, is_row: b
         if isinstance(value, list):
             if len(value) != count:
                 shape = (len(value),)
-                raise KnobError(f"{name} must be an integer or have shape ({count},), got shape {shape}", name, shape)
+                raise KnobError(
+                    f"{name} must be an integer or have shape ({count},), got shape {shape}", name, shape
+                )
             columns.append([rules.check(name, rules.WORD, item, row) for row, item in enumerate(value)])
         else:
             columns.append([None if value is None else rules.check(name, rules.WORD, value)] * count)
@@ -157,14 +166,16 @@ def _chances(seed: Any, stream: Any, position: Any, u: Any, rows: int, is_row: b
 def _refuse_one_chance_for_all(given: dict[str, Any], rows: int) -> None:
     if isinstance(given["u"], int):
         raise KnobError(
-            f"u must hold one integer per row, or all {rows} rows would get the same chance, got {given['u']}",
+            f"u must hold one integer per row, or all {rows} rows would get the same chance, "
+            f"got {given['u']}",
             "u",
             given["u"],
         )
     per_row = any(isinstance(given[name], list) for name in ("seed", "stream", "position"))
     if given["u"] is None and isinstance(given["seed"], int) and not per_row:
         raise KnobError(
-            f"seed must come with one stream or position per row, or all {rows} rows would get the same chance; "
+            "seed must come with one stream or position per row, "
+            f"or all {rows} rows would get the same chance; "
             f"pass stream=np.arange({rows}), got seed={given['seed']} alone",
             "seed",
             given["seed"],

@@ -25,7 +25,7 @@ def softmax_row(x: Row, temperature: float) -> Row:
 
 
 def log_softmax_row(x: Row, temperature: float) -> Row:
-    """ln p = (x - m) / T - ln(Z / 2**43) in float64, rounded once: (n,) float32. 0 and -inf at temperature 0."""
+    """ln p = (x - m) / T - ln(Z / 2**43) in float64, rounded once: (n,) float32; 0 and -inf at T = 0."""
     if temperature == 0:
         p = np.full_like(x, -np.inf)
         p[law.first(x)] = 0

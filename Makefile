@@ -1,0 +1,102 @@
+# Two commands on a fresh machine with Python 3.11 or newer, make and a Rust toolchain: `make demo`, `make test`.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+STEP := .ci/step
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# A toolchain that rustup has just installed is not on every shell's PATH yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# The interpreter that pyo3 builds for, in every cargo call: another one would compile everything again.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+# Tests and benchmarks read the wheel's code and no leftover of a directory.
+unexport PYTHONPATH
+
+RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed')
+WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE
+
+##@ Use
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: install ## set up, then sample recorded rows of a real model and print what happened
+	@$(BIN)/python examples/demo.py
+
+test: install lint test-rust test-python ## set up, then run every test and every lint
+
+##@ Parts
+
+install: $(STAMPS)/wheel ## create .venv, build the release wheel into dist/, install it
+
+wheel: install ## the same: the wheel is in dist/
+
+lint: install ## formatters, clippy, ruff, mypy, and the stubs against the module
+	@cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 || { \
+	  echo 'rheostat is linted with rustfmt and clippy; run: rustup component add rustfmt clippy' >&2; exit 1; }
+	@$(STEP) 'cargo fmt' cargo fmt --check
+	@$(STEP) 'cargo clippy' cargo clippy --locked --all-targets -- -D warnings
+	@$(STEP) 'cargo clippy, Python module' cargo clippy --locked --all-targets --features python -- -D warnings
+	@$(STEP) 'ruff check' $(BIN)/ruff check .
+	@$(STEP) 'ruff format' $(BIN)/ruff format --check .
+	@$(STEP) 'mypy --strict' $(BIN)/mypy --strict python/rheostat tests/typing_example.py
+	@$(STEP) 'stubs' $(BIN)/python -m mypy.stubtest rheostat._rheostat --allowlist .ci/stubtest-allowlist
+
+test-rust:
+	@$(STEP) 'cargo test' cargo test --locked --release
+
+test-python: install
+	@$(STEP) 'the installed wheel is what is tested' $(BIN)/python -c \
+	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
+	@$(STEP) 'pytest' $(BIN)/python -m pytest
+
+bench: install ## every benchmark beside its peers; JSON in benches/results/
+	@mkdir -p benches/results
+	@$(STEP) 'benchmarks' $(BIN)/python -m pytest benches -o python_files='bench_*.py' --benchmark-only \
+	  --benchmark-max-time=0.3 --benchmark-columns=min,median,rounds --benchmark-sort=name --benchmark-disable-gc \
+	  --benchmark-json="benches/results/$$(date +%Y%m%dT%H%M%S).json"
+	@$(STEP) 'bars' $(BIN)/python benches/bars.py
+
+bench-quick: install
+	@$(STEP) 'benchmarks, each checked and run once' $(BIN)/python -m pytest benches \
+	  -o python_files='bench_*.py' --benchmark-disable
+	@$(STEP) 'bars' $(BIN)/python benches/bars.py
+
+bars: install ## the speed promised, as ratios within one run
+	@$(BIN)/python benches/bars.py
+
+lock: $(STAMPS)/dev ## compile requirements-dev.in to requirements-dev.txt, with hashes
+	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
+	@$(STEP) 'pip-compile' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
+	  --no-emit-find-links --output-file=requirements-dev.txt requirements-dev.in
+
+clean: ## remove what was built: .venv, dist, target, caches
+	rm -rf $(VENV) dist target benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
+
+$(STAMPS)/dev: requirements-dev.txt
+	@python=$$(.ci/find-tools $(PYTHON)) && \
+	  $(STEP) "environment ($$("$$python" --version))" "$$python" -m venv $(VENV)
+	@$(STEP) 'development tools, by hash' $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes -r requirements-dev.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/wheel: $(STAMPS)/dev $(WHEEL_SOURCES)
+	@.ci/find-tools $(BIN)/python >/dev/null
+	@rm -f dist/rheostat-*.whl
+	@$(STEP) 'release wheel (the first build takes about a minute)' $(BIN)/maturin build --quiet --release --locked --interpreter $(BIN)/python --out dist
+	@$(STEP) 'install the wheel' $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --force-reinstall --no-deps dist/rheostat-*.whl
+	@touch $@
+
+.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bars lock clean

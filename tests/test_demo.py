@@ -1,0 +1,55 @@
+"""The demo: its table fits a terminal, and a token that differs from the reference is status 1."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(__file__).parent.parent / "examples" / "demo.py"
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    """The demo on two rows and one setting."""
+    spec = importlib.util.spec_from_file_location("demo", DEMO)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rows = module.recorded_rows()[:2]
+    monkeypatch.setattr(module, "recorded_rows", lambda: rows)
+    monkeypatch.setattr(module, "SETTINGS", [(1.5, 0.99)])
+    return module
+
+
+def test_the_table_fits_a_hundred_columns_and_has_no_colour_in_a_pipe(demo, capsys):
+    assert demo.main() == 0
+    text = capsys.readouterr().out
+    assert "2/2" in text
+    assert "All 2 tokens and kept sets equal the reference" in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "\033" not in text
+    assert "\r" not in text
+
+
+def test_a_token_that_differs_from_the_reference_is_status_1(demo, capsys, monkeypatch):
+    sample = demo.rheostat.sample
+    monkeypatch.setattr(demo.rheostat, "sample", lambda row, **knobs: sample(row, **knobs) + 1)
+    assert demo.main() == 1
+    text = capsys.readouterr().out
+    assert "0/2" in text
+    assert "2 of 2 rows differ from the reference" in text
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colour_is_for_terminals_that_want_it(demo, monkeypatch, variable, value):
+    class Terminal:
+        encoding = "ascii"
+
+        def isatty(self):
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert demo.Style(Terminal()).bold("x") == "\033[1mx\033[0m"
+    assert demo.Style(Terminal()).block == "#"
+    monkeypatch.setenv(variable, value)
+    assert demo.Style(Terminal()).bold("x") == "x"
