@@ -85,7 +85,7 @@ pub fn maximum<V: Vector>(row: &[f32]) -> Maximum {
 fn weight<V: Vector, const EXACT: bool>(x: V, maximum: V, scale: V) -> V {
     let lowest = V::splat(LOWEST_EXPONENT);
     let y = x.sub(maximum).mul(scale);
-    let near = if V::SCALES_ANY { y } else { y.max(lowest) };
+    let near = if V::SCALES_ANY || EXACT { y } else { y.max(lowest) };
     let (n, power) = near.rint();
     let f = near.sub(n);
     let mut q = V::splat(COEFFICIENTS[0] * UNIT as f32);
