@@ -5,6 +5,7 @@ every knob. The names, signatures and errors are those of `rheostat`.
 """
 
 from rheostat.errors import KnobError, LogitsError
+from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
 from rheostat.reference.logprobs import Logprobs, logprobs
@@ -18,6 +19,7 @@ __all__ = [
     "LogitsError",
     "Logprobs",
     "choose",
+    "explain",
     "kept",
     "log_softmax",
     "logprobs",
