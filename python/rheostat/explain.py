@@ -94,12 +94,12 @@ class Draw:
     rank: int  # in the law's order of what is kept
 
     def __str__(self) -> str:
-        name = _name(self.token_id, self.text)
+        name = _fit(_name(self.token_id, self.text), 45)
         if (self.low, self.high) == (0, 1):
             return f"{name} was drawn: it alone was left."
         return (
-            f"{name} was drawn: in id order it holds [{self.low:.6f}, {self.high:.6f}) of the kept mass,\n"
-            f"and u = {self.u:.6f} fell into it. It is number {self.rank} of the kept tokens."
+            f"{name} was drawn, number {self.rank} of the kept tokens: in id order it holds\n"
+            f"[{self.low:.6f}, {self.high:.6f}) of the kept mass, and u = {self.u:.6f} fell into it."
         )
 
 

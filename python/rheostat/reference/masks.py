@@ -77,7 +77,8 @@ def masked_bits(knobs: Knobs, width: int) -> Mask:
 
 def ends_of_bad_words(knobs: Knobs, history: History) -> list[int]:
     """The last id of every word whose other ids the sequence ends with."""
-    return [word[-1] for word in knobs.bad_words or () if ends_with(history.all, word[:-1])]
+    ids = history.all
+    return [word[-1] for word in knobs.bad_words or () if ends_with(ids, word[:-1])]
 
 
 def ends_of_ngrams(n: int, history: History) -> list[int]:

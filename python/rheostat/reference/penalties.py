@@ -53,9 +53,10 @@ def sequence_bias(x: Row, knobs: Knobs, history: History) -> Row:
 
     The biases of one token are added up first, shortest sequence first, then as given.
     """
+    ids = history.all
     total: dict[int, float] = {}
     for sequence, bias in sorted((knobs.sequence_bias or {}).items(), key=lambda item: len(item[0])):
-        if ends_with(history.all, sequence[:-1]):
+        if ends_with(ids, sequence[:-1]):
             before = np.float32(total.get(sequence[-1], 0))
             total[sequence[-1]] = float(before + np.float32(bias))
     return _replaced(x, total, lambda x, ids: np.add(x, _float32(total[i] for i in ids)))
