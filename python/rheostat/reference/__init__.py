@@ -1,11 +1,15 @@
 """The whole library in NumPy: short, slow, and what the fast code must equal bit by bit.
 
-Read `law` first, then `chain`, then the rest in any order. The names, signatures and errors are those of `rheostat`.
+Read `law` first, then `cuts`, `chain`, `masks` and `penalties`, then the rest in any order; `table` lists
+every knob. The names, signatures and errors are those of `rheostat`.
 """
 
 from rheostat.errors import KnobError, LogitsError
+from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
+from rheostat.reference.logprobs import Logprobs, logprobs
+from rheostat.reference.process import process
 from rheostat.reference.sampling import choose, kept, sample
 from rheostat.reference.softmax import log_softmax, softmax
 from rheostat.reference.stop import StopMatcher, StopSet
@@ -22,10 +26,14 @@ __all__ = [
     "StopMatcher",
     "StopSet",
     "TokenTable",
+    "Logprobs",
     "choose",
+    "explain",
     "kept",
     "log_softmax",
+    "logprobs",
     "min_p",
+    "process",
     "sample",
     "softmax",
     "top_k",
