@@ -10,18 +10,24 @@
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
 //! | [`select`] | where the order is cut, in linear time |
+//! | [`entropy`] | logarithms and float64 sums over a kept set |
+//! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
+//! | [`logprobs`] | log-probabilities and ranks of a few tokens |
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
 pub mod chain;
+pub mod cuts;
+pub mod entropy;
 pub mod error;
 pub mod filters;
 pub mod knobs;
 pub mod law;
+pub mod logprobs;
 pub mod rng;
 pub mod scratch;
 pub mod select;
