@@ -5,6 +5,7 @@ mod chance;
 mod dlpack;
 mod errors;
 mod functions;
+mod keywords;
 mod knobs;
 mod layout;
 mod out;
