@@ -8,7 +8,17 @@
 use std::sync::Arc;
 
 use crate::history::{Tally, repeats, window};
+use crate::knobs::Rule;
 use crate::penalties::Row;
+
+/// The rule of `dry_multiplier`.
+pub const MULTIPLIER: Rule<f64> =
+    ("must be at least 0 and finite in float32", |m| (0.0..=f64::from(f32::MAX)).contains(&m));
+/// The rule of `dry_base`.
+pub const BASE: Rule<f64> =
+    ("must be at least 1 and finite in float32", |b| (1.0..=f64::from(f32::MAX)).contains(&b));
+/// The rule of `dry_allowed_length`.
+pub const LENGTH: Rule<i128> = ("must be at least 0", |n| n >= 0);
 
 /// One row's knobs of DRY. The default changes nothing.
 #[derive(Clone, Debug, PartialEq)]

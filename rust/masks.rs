@@ -12,7 +12,13 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::history::{History, repeats};
+use crate::knobs::Rule;
 use crate::simd::{self, Level};
+
+/// The rule of `vocab_size`, which is also at most the row's width.
+pub const VOCAB_SIZE: Rule<i128> = ("must be at least 1", |size| size >= 1);
+/// The rule of `no_repeat_ngram_size` and `min_tokens`.
+pub const COUNT: Rule<i128> = ("must be at least 0, where 0 is off", |count| count >= 0);
 
 /// Token ids, shared between rows.
 pub type Ids = Arc<[u32]>;

@@ -8,6 +8,22 @@ use std::sync::Arc;
 
 use crate::dry::Dry;
 use crate::history::{History, Tally, window};
+use crate::knobs::Rule;
+
+/// The largest float32, as the float64 that knobs are.
+const FLOAT32_MAX: f64 = f32::MAX as f64;
+
+/// The rule of `frequency_penalty` and `presence_penalty`.
+pub const FINITE: Rule<f64> = ("must be finite in float32", |value| value.abs() <= FLOAT32_MAX);
+/// The rule of a bias.
+pub const BIAS: Rule<f64> = ("must hold biases that are -inf or finite in float32", |bias| {
+    bias == f64::NEG_INFINITY || bias.abs() <= FLOAT32_MAX
+});
+/// The rule of `repetition_penalty`; the smallest positive float32 is 2**-149.
+pub const REPETITION: Rule<f64> =
+    ("must be positive and finite in float32", |r| (f64::from(f32::from_bits(1))..=FLOAT32_MAX).contains(&r));
+/// The rule of `penalty_last_n` and `dry_penalty_last_n`.
+pub const WINDOW: Rule<i128> = ("must be at least 0", |n| n >= 0);
 
 /// What each token gets added.
 pub type Biases = Arc<[(u32, f64)]>;
