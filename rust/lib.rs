@@ -9,6 +9,9 @@
 //! | [`law`] | integer weights, their sum, the order of tokens, the draw |
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
+//! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
+//! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
+//! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
@@ -20,14 +23,19 @@
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
+pub mod adjust;
 pub mod chain;
 pub mod cuts;
 pub mod entropy;
+pub mod dry;
 pub mod error;
 pub mod filters;
+pub mod history;
 pub mod knobs;
 pub mod law;
 pub mod logprobs;
+pub mod masks;
+pub mod penalties;
 pub mod rng;
 pub mod scratch;
 pub mod select;

@@ -104,7 +104,8 @@ fn is_array_like(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(sequence || value.hasattr("__array__")?)
 }
 
-fn number_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<PerRow<f64>> {
+/// A number, or several.
+pub fn number_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<PerRow<f64>> {
     if let Ok(number) = value.cast::<PyFloat>() {
         return Ok(PerRow::One(number.extract()?));
     }

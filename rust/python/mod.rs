@@ -1,5 +1,6 @@
 //! The Python extension: check, release the GIL, call, wrap. The only place that names pyo3 or numpy.
 
+mod adjust;
 mod arrays;
 mod chance;
 mod dlpack;
@@ -8,6 +9,7 @@ mod functions;
 mod keywords;
 mod knobs;
 mod layout;
+mod lists;
 mod out;
 mod rows;
 mod sampling;
