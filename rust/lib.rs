@@ -26,8 +26,8 @@
 pub mod adjust;
 pub mod chain;
 pub mod cuts;
-pub mod entropy;
 pub mod dry;
+pub mod entropy;
 pub mod error;
 pub mod filters;
 pub mod history;
