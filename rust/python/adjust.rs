@@ -32,7 +32,7 @@ impl Adjustments {
         let optional = |name, rule| optional_counts(name, rule, &keywords.given(name)?, shape);
 
         let vocab_size = optional("vocab_size", masks::VOCAB_SIZE)?;
-        let vocab = vocabularies(py, &vocab_size, &keywords.given("vocab_size")?, width)?;
+        let vocab = vocabularies(py, &vocab_size, &keywords.given("vocab_size")?, shape.count, width)?;
         let bounds = Bounds { shape, width, vocab };
         macro_rules! list {
             ($of:ident, $name:literal) => {
@@ -152,6 +152,7 @@ fn vocabularies(
     py: Python<'_>,
     sizes: &PerRow<Option<usize>>,
     given: &Given<'_>,
+    rows: usize,
     width: usize,
 ) -> PyResult<PerRow<usize>> {
     let check = |row: Option<usize>, size: Option<usize>| match (size, &given.0) {
@@ -164,6 +165,7 @@ fn vocabularies(
         (size, _) => Ok(size.unwrap_or(width)),
     };
     Ok(match sizes {
+        PerRow::One(_) if rows == 0 => PerRow::One(width),
         PerRow::One(size) => PerRow::One(check(None, *size)?),
         PerRow::Each(sizes) => PerRow::Each(
             sizes.iter().enumerate().map(|(row, size)| check(Some(row), *size)).collect::<PyResult<_>>()?,

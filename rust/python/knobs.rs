@@ -146,12 +146,15 @@ pub fn integer_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         // Not through an array: NumPy would make floats of [1, 2**63].
-        let mut integers = vec![];
+        let (mut integers, mut is_nested) = (vec![], false);
         for item in value.try_iter()? {
             match integer_of(argument, &item?)? {
                 PerRow::One(item) => integers.push(item),
-                PerRow::Each(_) => return Err(INTEGER.wrong_type(argument, "a nested list")),
+                PerRow::Each(_) => is_nested = true,
             }
+        }
+        if is_nested {
+            return Err(INTEGER.wrong_type(argument, "a nested list"));
         }
         return Ok(PerRow::Each(integers));
     }

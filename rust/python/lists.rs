@@ -86,7 +86,7 @@ pub fn ids(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<Ids>
         return Ok(PerRow::One(None));
     }
     if !is_flat_array(value) {
-        let items = items(name, value, IDS)?;
+        let items = entries(name, value, IDS)?;
         if any(&items, |item| Ok(item.is_none() || is_sequence(item)?))? {
             bounds.check_length(value.py(), name, items.len())?;
             return bounds.for_each(&items, |item, vocab| Ok(id_list(name, item, vocab, IDS)?.into()));
@@ -110,7 +110,7 @@ pub fn histories(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Colum
         return bounds.for_all(|vocab| id_list(name, value, vocab, "a sequence of token ids"));
     }
     let wanted = "a sequence of token ids for each row";
-    let items = items(name, value, wanted)?;
+    let items = entries(name, value, wanted)?;
     if items.is_empty() {
         return Ok(PerRow::One(None));
     }
@@ -125,7 +125,7 @@ pub fn words(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<Ar
     if value.is_none() {
         return Ok(PerRow::One(None));
     }
-    let given = items(name, value, wanted)?;
+    let given = entries(name, value, wanted)?;
     let holds_sequences =
         |item: &Bound<'_, PyAny>| any(&item.try_iter()?.collect::<PyResult<Vec<_>>>()?, is_sequence);
     let per_row = any(&given, |item| Ok(item.is_none() || (is_sequence(item)? && holds_sequences(item)?)))?;
@@ -134,7 +134,7 @@ pub fn words(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<Ar
         && !given.is_empty()
         && !any(&given, |item| Ok(is_sequence(item)? && item.len()? > 0))?;
     let of = |item: &Bound<'_, PyAny>, vocab| {
-        let words = items(name, item, wanted)?;
+        let words = entries(name, item, wanted)?;
         words.iter().map(|item| word(name, item, vocab, wanted).map(Ids::from)).collect()
     };
     if per_row || is_hollow {
@@ -296,12 +296,16 @@ pub fn items<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResu
     if !is_sequence(value)? {
         return Err(type_error(format!("{name} must be {wanted}, got {}", type_name(value))));
     }
-    // The rows of a matrix stay arrays, which are read faster than lists.
-    let is_matrix = value.cast::<PyUntypedArray>().is_ok_and(|array| array.ndim() == 2);
-    if !is_matrix && value.hasattr("tolist")? {
+    if value.hasattr("tolist")? {
         return value.call_method0("tolist")?.try_iter()?.collect();
     }
     value.try_iter()?.collect()
+}
+
+/// The same, where sequences are wanted: the rows of a matrix stay arrays, which are read faster than lists.
+fn entries<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let is_matrix = value.cast::<PyUntypedArray>().is_ok_and(|array| array.ndim() == 2);
+    if is_matrix { value.try_iter()?.collect() } else { items(name, value, wanted) }
 }
 
 /// A sequence of ids of the vocabulary.

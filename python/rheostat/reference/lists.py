@@ -67,7 +67,9 @@ def words(name: str, value: Any, shape: Shape, rule: None = None) -> list[tuple[
         per_row = True  # [[], []]: no words for either row
     given = _one_each(name, items, shape) if per_row else [items] * shape.rows
     return [
-        tuple(_word(name, word, shape.vocab[row], wanted) for word in _items(name, item or (), wanted))
+        ()
+        if item is None
+        else tuple(_word(name, word, shape.vocab[row], wanted) for word in _items(name, item, wanted))
         for row, item in enumerate(given)
     ]
 

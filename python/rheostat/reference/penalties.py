@@ -32,10 +32,11 @@ def adjust(x: Row, knobs: Knobs, history: History, row: int) -> tuple[Row, list[
         ("frequency_penalty", knobs.frequency_penalty, frequency_and_presence),
         ("dry_multiplier", knobs.dry_multiplier, dont_repeat_yourself),
     ):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             after = step(x, knobs, history)
-        if (after == np.inf).any():
-            raise _infinite(name, value, knobs, row, int(np.argmax(after == np.inf)))
+        infinite = ~(after < np.inf)  # NaN too: biases of one token that sum to +inf, then -inf
+        if infinite.any():
+            raise _infinite(name, value, knobs, row, int(np.argmax(infinite)))
         if ((x > -np.inf) & (after == -np.inf)).any():
             names.append(name)
         x = after
