@@ -98,8 +98,9 @@ class Draw:
         if (self.low, self.high) == (0, 1):
             return f"{name} was drawn: it alone was left."
         return (
-            f"{name} was drawn, number {self.rank} of the kept tokens: in id order it holds\n"
-            f"[{self.low:.6f}, {self.high:.6f}) of the kept mass, and u = {self.u:.6f} fell into it."
+            f"{name} was drawn, number {self.rank} of the kept tokens.\n"
+            f"In id order it holds [{self.low:.6f}, {self.high:.6f}) of the kept mass, "
+            f"and u = {self.u:.6f} fell into it."
         )
 
 
