@@ -160,7 +160,7 @@ def explain(logits: ArrayLike, /, **arguments: Any) -> Explanation:
         top: how many survivors are listed.
 
     Returns:
-        An Explanation: `steps` (how many tokens and how much mass each knob removed), `survivors` (probability
+        An Explanation: `steps` (how many tokens and which mass each knob removed), `survivors` (probability
         before and after), `draw`. `str()` of it is a table for a terminal, `plot()` a matplotlib figure.
 
     Raises:
