@@ -49,6 +49,15 @@ pub enum Error {
         /// The lowest such token in that row.
         token: usize,
     },
+    /// A temperature so small that a kept logit divided by it is infinite: the caller's fault.
+    InfiniteQuotient {
+        /// The temperature.
+        temperature: f64,
+        /// The lowest such row.
+        row: usize,
+        /// The lowest such token in that row.
+        token: usize,
+    },
     /// More distinct tokens are wanted than a row's kept set can give: the caller's fault.
     TooFewTokens {
         /// The lowest such row.
@@ -99,6 +108,9 @@ impl Error {
             Self::Infinite { argument, value, token, .. } => {
                 Self::Infinite { argument, value, row: at, token }
             }
+            Self::InfiniteQuotient { temperature, token, .. } => {
+                Self::InfiniteQuotient { temperature, row: at, token }
+            }
             Self::TooFewTokens { wanted, available, .. } => Self::TooFewTokens { row: at, wanted, available },
             Self::Disarmed { .. } => Self::Disarmed { row: Some(at) },
             Self::FedAfterFlush { .. } => Self::FedAfterFlush { row: Some(at) },
@@ -144,6 +156,14 @@ impl fmt::Display for Error {
                     f,
                     "{argument} must leave every logit below +inf, got {value} which does not at row {row}, \
                      token {token}"
+                )
+            }
+            Self::InfiniteQuotient { temperature, row, token } => {
+                let temperature = Number::Float(*temperature);
+                write!(
+                    f,
+                    "temperature must leave kept logits finite in float32, got {temperature} which does not at \
+                     row {row}, token {token}"
                 )
             }
             Self::TooFewTokens { row, wanted, available } => write!(

@@ -13,21 +13,27 @@
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
+//! | [`entropy`] | logarithms and float64 sums over a kept set |
+//! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
+//! | [`logprobs`] | log-probabilities and ranks of a few tokens |
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
 pub mod adjust;
 pub mod chain;
+pub mod cuts;
 pub mod dry;
+pub mod entropy;
 pub mod error;
 pub mod filters;
 pub mod history;
 pub mod knobs;
 pub mod law;
+pub mod logprobs;
 pub mod masks;
 pub mod penalties;
 pub mod rng;

@@ -92,7 +92,8 @@ def continuations(ids, breakers):
         match = 0
         while match < place and ids[place - 1 - match] == ids[-1 - match] and ids[-1 - match] not in breakers:
             match += 1
-        longest[ids[place]] = max(longest.get(ids[place], 0), match)
+        if ids[place] not in breakers:
+            longest[ids[place]] = max(longest.get(ids[place], 0), match)
     return longest
 
 
@@ -129,6 +130,15 @@ def test_dry_equals_its_quadratic_twin(api):
         np.testing.assert_array_equal(result, expected)
 
     check()
+
+
+def test_a_breaker_ends_a_repetition_and_is_never_penalized(api):
+    x = np.zeros(5, F)
+    knobs = {"prompt_ids": [1, 2, 3, 4, 1, 2, 3], "dry_multiplier": 1.0, "dry_base": 2.0}
+    assert shaped(api, x, **knobs).tolist() == [0, 0, 0, 0, -2]  # 1 2 3 came before 4: one more than allowed
+    assert shaped(api, x, **knobs, dry_sequence_breakers=[1]).tolist() == [0, 0, 0, 0, -1]
+    assert shaped(api, x, **knobs, dry_sequence_breakers=[2]).tolist() == [0] * 5
+    assert shaped(api, x, **knobs, dry_sequence_breakers=[4]).tolist() == [0] * 5
 
 
 def test_dry_is_linear_in_the_history(api):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from rheostat.explain import Explanation
+    from rheostat.explanation import Explanation
 
 BEFORE, AFTER, DRAWN = "#9aa5b1", "#1f6feb", "#d1242f"
 

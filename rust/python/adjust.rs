@@ -16,13 +16,16 @@ use crate::masks::{self, Masks};
 use crate::penalties::{self, Penalties};
 
 /// What acts on every row before the chain.
-pub struct Adjustments(PerRow<Adjustment>);
+pub struct Adjustments {
+    each: PerRow<Adjustment>,
+    vocab: PerRow<usize>,
+}
 
 impl Adjustments {
     /// Checks the keywords of this kind, the vocabulary first and the histories last. `width` is the logits'.
     pub fn new(py: Python<'_>, shape: Shape, width: usize, keywords: &Keywords<'_>) -> PyResult<Self> {
         if keywords.is_empty() {
-            return Ok(Self(PerRow::One(Adjustment::default())));
+            return Ok(Self { each: PerRow::One(Adjustment::default()), vocab: PerRow::One(width) });
         }
         let number = |name, rule, off| numbers(name, rule, &keywords.given(name)?, off, shape);
         let count = |name, rule| counts(name, rule, &keywords.given(name)?, shape);
@@ -97,12 +100,17 @@ impl Adjustments {
             let history = History::new(&prompt.unwrap_or_default(), &output.unwrap_or_default());
             Adjustment::new(masks, penalties, history)
         };
-        Ok(Self(PerRow::Each((0..shape.count).map(of_row).collect())))
+        Ok(Self { each: PerRow::Each((0..shape.count).map(of_row).collect()), vocab: bounds.vocab })
+    }
+
+    /// Each row's vocabulary: the ids that may be asked for.
+    pub fn vocab(&self) -> &PerRow<usize> {
+        &self.vocab
     }
 
     /// What acts on this row.
     pub fn row(&self, row: usize) -> &Adjustment {
-        match &self.0 {
+        match &self.each {
             PerRow::One(adjustment) => adjustment,
             PerRow::Each(each) => &each[row],
         }

@@ -68,6 +68,13 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
             );
             knob_error(py, message, argument, *value)
         }
+        Error::InfiniteQuotient { temperature, row, token } => {
+            let shown = repr(py, *temperature);
+            let message = format!(
+                "temperature must leave kept logits finite in float32, got {shown} which does not at row {row}, token {token}"
+            );
+            knob_error(py, message, "temperature", *temperature)
+        }
         Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
         Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),

@@ -257,7 +257,7 @@ fn dicts<'py, K: Clone + Eq + Hash, T: Clone>(
 }
 
 /// Whether it is a list, a tuple, a range or an array of at least one dimension.
-fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
         return Ok(false);
     }
@@ -288,7 +288,8 @@ fn any<'py>(
     Ok(false)
 }
 
-fn items<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+/// The items of a sequence.
+pub fn items<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
     if let Ok(list) = value.cast_exact::<PyList>() {
         return Ok(list.iter().collect());
     }
@@ -307,7 +308,8 @@ fn entries<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResult
     if is_matrix { value.try_iter()?.collect() } else { items(name, value, wanted) }
 }
 
-fn id_list(name: &str, value: &Bound<'_, PyAny>, vocab: usize, wanted: &str) -> PyResult<Vec<u32>> {
+/// A sequence of ids of the vocabulary.
+pub fn id_list(name: &str, value: &Bound<'_, PyAny>, vocab: usize, wanted: &str) -> PyResult<Vec<u32>> {
     if let Some(ids) = of_array::<i64>(name, value, vocab) {
         return ids;
     }
@@ -347,7 +349,8 @@ fn outside(name: &str, id: &Bound<'_, PyAny>, vocab: usize) -> PyErr {
     }
 }
 
-fn id(name: &str, value: &Bound<'_, PyAny>, vocab: usize, wanted: &str) -> PyResult<u32> {
+/// One id of the vocabulary.
+pub fn id(name: &str, value: &Bound<'_, PyAny>, vocab: usize, wanted: &str) -> PyResult<u32> {
     let found = if is_bool(value)? { None } else { index(value)? };
     let Some(found) = found else {
         return Err(type_error(format!("{name} must be {wanted}, got {} in it", type_name(value))));

@@ -8,13 +8,14 @@ from rheostat.errors import KnobError, LogitsError
 from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
-from rheostat.reference.logprobs import Logprobs, logprobs
+from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
 from rheostat.reference.sampling import choose, kept, sample
 from rheostat.reference.softmax import log_softmax, softmax
 from rheostat.reference.stop import StopMatcher, StopSet
 from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
+from rheostat.results import Logprobs
 from rheostat.stops import StopHit
 
 __all__ = [

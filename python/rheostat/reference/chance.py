@@ -57,13 +57,9 @@ def chances_of(
 ) -> tuple[list[Chance], bool]:
     """A chance for each row, or for each token wanted of a single row; and whether the result is an array."""
     given = {
-        name: None if value is None else rules.integer_of(name, value)
+        name: None if value is None and name in ("seed", "u") else rules.integer_of(name, value)
         for name, value in (("seed", seed), ("stream", stream), ("position", position), ("u", u))
-        if value is not None or name in ("seed", "u")
     }
-    for name in ("stream", "position"):
-        if name not in given:
-            raise TypeError(f"{name} must be an integer or one integer per row, got NoneType")
     if u is not None and (seed is not None or given["stream"] != 0 or given["position"] != 0):
         raise KnobError("u must come without seed, stream and position, got both", "u", u)
     lists = {name: value for name, value in given.items() if isinstance(value, list)}

@@ -2,7 +2,8 @@
 llama.cpp)
 
 A token continues a repetition of length k if it followed, somewhere earlier, the same k tokens that the
-sequence ends with now. A breaker ends what counts: a match never reaches back over one.
+sequence ends with now. A breaker ends what counts: a match never reaches back over one, and a breaker
+itself is never penalised.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Sequence
 
 
 def continuations(ids: Sequence[int], breakers: frozenset[int]) -> dict[int, int]:
-    """For each token that occurs in ids: the length of the longest repetition that it would continue.
+    """For each token that occurs in ids and is no breaker: the length of the longest repetition that it would
+    continue.
 
     Reversed, the sequence's end is a beginning, and the length of the match that ends before place k is the
     Z-array's entry there: all of them together cost one pass.
@@ -21,7 +23,8 @@ def continuations(ids: Sequence[int], breakers: frozenset[int]) -> dict[int, int
     longest: dict[int, int] = {}
     for k, match in enumerate(z_array(backwards)[1:], 1):
         token = backwards[k - 1]  # what followed the match
-        longest[token] = max(longest.get(token, 0), min(match, limit))
+        if token not in breakers:
+            longest[token] = max(longest.get(token, 0), min(match, limit))
     return longest
 
 

@@ -10,6 +10,6 @@ from numpy.typing import ArrayLike
 
 def explain(logits: ArrayLike, /, **arguments: Any) -> Any:
     """What each knob did, step by step, and why this token; see `rheostat.explain`."""
-    from rheostat.explain import explain as explain_over  # which imports the reference
+    from rheostat.explanation import explain_over  # which imports the reference
 
     return explain_over(sys.modules["rheostat.reference"], logits, **arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,25 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from rheostat.errors import KnobError
 from rheostat.reference import knobs as rules
 from rheostat.reference import law
+from rheostat.reference.arrays import MAX_VOCAB
 from rheostat.reference.cuts import Kept
 from rheostat.reference.lists import id_tuple, is_sequence
 from rheostat.reference.rows import Rows
 from rheostat.reference.table import takes_knobs
-
-
-class Logprobs(NamedTuple):
-    """`logprobs` and `ranks` have the shape of the token ids; `top_ids` and `top_logprobs` are (top,) or
-    (batch, top).
-
-    A log-probability is natural, under what the chain keeps, and -inf outside it. A rank is 1 + the token's
-    place in the law's order of the row after masks, biases and penalties. Where fewer than `top` tokens are
-    kept, the rest is id -1 at -inf.
-    """
-
-    logprobs: NDArray[np.float64]
-    ranks: NDArray[np.int64]
-    top_ids: NDArray[np.int64]
-    top_logprobs: NDArray[np.float64]
+from rheostat.results import Logprobs
 
 
 @takes_knobs
@@ -55,6 +42,7 @@ def logprobs(
     if isinstance(top, list):
         raise TypeError("top must be an integer, got one per row")
     rules.check("top", ("must be at least 0", lambda top: top >= 0), top)
+    rules.check("top", (f"must be at most {MAX_VOCAB}", lambda top: top <= MAX_VOCAB), top)
     chances = rows.chance_per_row(seed, stream, position)
     results = []
     for row, ids in enumerate(wanted):

@@ -98,8 +98,9 @@ class Draw:
         if (self.low, self.high) == (0, 1):
             return f"{name} was drawn: it alone was left."
         return (
-            f"{name} was drawn, number {self.rank} of the kept tokens: in id order it holds\n"
-            f"[{self.low:.6f}, {self.high:.6f}) of the kept mass, and u = {self.u:.6f} fell into it."
+            f"{name} was drawn, number {self.rank} of the kept tokens.\n"
+            f"In id order it holds [{self.low:.6f}, {self.high:.6f}) of the kept mass, "
+            f"and u = {self.u:.6f} fell into it."
         )
 
 
@@ -149,7 +150,33 @@ class Explanation:
         return plot(self, tokens)
 
 
-def explain(
+def explain(logits: ArrayLike, /, **arguments: Any) -> Explanation:
+    """What each knob did to one row, step by step along the chain, and why this token was drawn.
+
+    Args:
+        logits: (vocab,), as in `softmax`.
+        seed, stream, position, u, prompt_ids, output_ids, chain and the knobs: as in `sample`.
+        table: what gives a token's bytes or text for its id, a `TokenTable` for instance; None shows ids.
+        top: how many survivors are listed.
+
+    Returns:
+        An Explanation: `steps` (how many tokens and how much mass each knob removed), `survivors` (probability
+        before and after), `draw`. `str()` of it is a table for a terminal, `plot()` a matplotlib figure.
+
+    Raises:
+        KnobError, LogitsError, TypeError: as in `sample`; KnobError for more than one row or chance.
+
+    >>> import rheostat
+    >>> explained = rheostat.explain([0.0, 1.0, 2.0, 3.0], top_p=0.8, seed=7)
+    >>> explained.token_id, [step.name for step in explained.steps], explained.steps[-1].removed
+    (3, ['input', 'top_p'], 2)
+    """
+    import rheostat  # which imports this
+
+    return explain_over(rheostat, logits, **arguments)
+
+
+def explain_over(
     api: Implementation,
     logits: ArrayLike,
     /,

@@ -1,0 +1,74 @@
+//! Log-probabilities and ranks of given tokens, and of the best: nothing of the vocabulary's size.
+
+use crate::chain::Kept;
+use crate::entropy::LogProbs;
+use crate::law;
+use crate::select;
+
+/// From so many tokens on their ranks are found together.
+const MANY: usize = 8;
+
+/// The tokens' ranks: 1 + the place in the law's order of the row.
+#[must_use]
+pub fn ranks(row: &[f32], tokens: &[u32]) -> Vec<usize> {
+    if tokens.len() < MANY {
+        return tokens.iter().map(|&id| rank(row, id as usize)).collect();
+    }
+    let key = |id: u32| (row[id as usize], id);
+    let mut order: Vec<u32> = (0..tokens.len() as u32).collect();
+    order.sort_unstable_by(|&a, &b| law::order(key(tokens[a as usize]), key(tokens[b as usize])));
+    // before[i]: the tokens of the row that come before the i-th, and not before the one before it.
+    let mut before = vec![0_usize; tokens.len() + 1];
+    for id in 0..row.len() as u32 {
+        let first = order.partition_point(|&at| law::order(key(tokens[at as usize]), key(id)).is_le());
+        before[first] += 1;
+    }
+    let mut ranks = vec![0; tokens.len()];
+    let mut rank = 1;
+    for (place, &at) in order.iter().enumerate() {
+        rank += before[place];
+        ranks[at as usize] = rank;
+    }
+    ranks
+}
+
+fn rank(row: &[f32], id: usize) -> usize {
+    let x = row[id];
+    let count = |logits: &[f32], comes: fn(f32, f32) -> bool| {
+        logits.iter().fold(0_u32, |count, other| count + u32::from(comes(*other, x))) as usize
+    };
+    1 + count(&row[..id], |other, x| other >= x) + count(&row[id + 1..], |other, x| other > x)
+}
+
+/// The log-probabilities of the tokens under what is kept, -inf for those that are not; and the best `top` of
+/// the kept tokens with theirs, fewer if fewer are kept.
+#[must_use]
+pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
+    let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), kept.weight());
+    let (ids, xs) = kept.survivors();
+    let of = |token: &u32| ids.binary_search(token).map_or(f64::NEG_INFINITY, |at| log_probs.of(xs[at]));
+    let own = tokens.iter().map(of).collect();
+    let best = best(ids, xs, top);
+    (own, best.into_iter().map(|at| (ids[at as usize], log_probs.of(xs[at as usize]))).collect())
+}
+
+/// The places of the first `top` in the law's order.
+fn best(ids: &[u32], xs: &[f32], top: usize) -> Vec<u32> {
+    let mut places: Vec<u32> = if top == 0 {
+        vec![]
+    } else if top < ids.len() {
+        let cut = select::cut(xs, |_| 1, top as u64, &mut vec![]);
+        let mut ties = cut.ties;
+        let mut stays = |&at: &u32| {
+            let x = xs[at as usize];
+            let tied = x == cut.logit && ties > 0;
+            ties -= usize::from(tied);
+            x > cut.logit || tied
+        };
+        (0..ids.len() as u32).filter(|at| stays(at)).collect()
+    } else {
+        (0..ids.len() as u32).collect()
+    };
+    places.sort_unstable_by(|&a, &b| law::order((xs[a as usize], a), (xs[b as usize], b)));
+    places
+}
