@@ -2,8 +2,9 @@
 //! (p-e-w 2024, koboldcpp, llama.cpp)
 //!
 //! A token continues a repetition of length k if it followed, somewhere earlier, the same k tokens that the
-//! sequence ends with now. A breaker ends what counts: a match never reaches back over one. All matches
-//! together are one pass over the history ([`repeats`]), however much of it repeats.
+//! sequence ends with now. A breaker ends what counts: a match never reaches back over one, and a breaker
+//! itself is never penalised. All matches together are one pass over the history ([`repeats`]), however much
+//! of it repeats.
 
 use std::sync::Arc;
 
@@ -49,11 +50,14 @@ impl Dry {
         if multiplier == 0.0 || ids.len() < 2 {
             return;
         }
-        let limit = self.unbroken(ids);
+        let mut breakers = self.sequence_breakers.as_deref().unwrap_or_default().to_vec();
+        breakers.sort_unstable();
+        let is_breaker = |id: &u32| breakers.binary_search(id).is_ok();
+        let limit = ids.iter().rev().position(is_breaker).unwrap_or(ids.len());
         Tally::with(row.width(), |mut tally| {
             // The first token followed nothing. A tally holds 1 + the longest repetition.
             for (length, token) in repeats(ids).take(ids.len() - 1) {
-                if let Some(longest) = tally.at(token) {
+                if let Some(longest) = tally.at(token).filter(|_| !is_breaker(&token)) {
                     *longest = (*longest).max(length.min(limit) as u32 + 1);
                 }
             }
@@ -66,14 +70,6 @@ impl Dry {
                 }
             }
         });
-    }
-
-    /// How many tokens the sequence ends with that are no breakers.
-    fn unbroken(&self, ids: &[u32]) -> usize {
-        let mut breakers = self.sequence_breakers.as_deref().unwrap_or_default().to_vec();
-        breakers.sort_unstable();
-        let is_breaker = |id: &u32| breakers.binary_search(id).is_ok();
-        ids.iter().rev().position(is_breaker).unwrap_or(ids.len())
     }
 }
 

@@ -26,7 +26,7 @@ pub const CUTOFF: Rule<f64> = ("must be in [0, 1), where 0 is off", |e| (0.0..1.
 pub const TOP_H: Rule<f64> = ("must be in [0, 1], where 0 is off", |h| (0.0..=1.0).contains(&h));
 /// The rule of `top_n_sigma`.
 pub const TOP_N_SIGMA: Rule<f64> =
-    ("must be at least 0 and finite, where 0 is off", |n| n >= 0.0 && n < f64::INFINITY);
+    ("must be at least 0 and finite, where 0 is off", |n| (0.0..f64::INFINITY).contains(&n));
 /// The rule of `xtc_threshold`.
 pub const XTC_THRESHOLD: Rule<f64> = MIN_P;
 /// The rule of `xtc_probability`.

@@ -144,7 +144,7 @@ fn left(masks: &Masks, history: &History, width: usize) -> (Vec<bool>, Vec<&'sta
 /// The length of the longest repetition that each token would continue, comparing every place.
 fn continued(ids: &[u32], breakers: &[u32]) -> HashMap<u32, usize> {
     let mut longest = HashMap::new();
-    for place in 1..ids.len() {
+    for place in (1..ids.len()).filter(|place| !breakers.contains(&ids[*place])) {
         let pairs = ids[..place].iter().rev().zip(ids.iter().rev());
         let length = pairs.take_while(|(a, b)| a == b && !breakers.contains(a)).count();
         let known = longest.entry(ids[place]).or_insert(0);
