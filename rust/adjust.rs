@@ -4,11 +4,11 @@
 //! order of the law: masks that leave nothing, a logit that is none (of a token that may come), a bias or a
 //! penalty that makes one infinite, penalties that take the last token.
 
+use crate::Error;
 use crate::history::History;
 use crate::law;
 use crate::masks::Masks;
 use crate::penalties::{Penalties, Stopped};
-use crate::{Error, masks};
 
 /// One row's masks, biases and penalties, and the history that they look at. The default does nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,7 +34,8 @@ impl Adjustment {
     /// Writes the row's logits after masks, biases and penalties into `out`, which gets the row's length.
     ///
     /// The logits that no penalty touches are not checked: a NaN, `+inf`, or no finite logit is found by
-    /// [`law::check_row`] in what was written, with the error that the row itself would give.
+    /// [`law::check_row`] in what was written, with the error that the row itself would give. A finite float64
+    /// that is none as a float32 comes as `+inf`: where its token is forbidden it is not read.
     ///
     /// # Errors
     /// [`Error::NothingLeft`], [`Error::Infinite`], or what [`law::check_row`] says of the masked row.
@@ -60,14 +61,5 @@ impl Adjustment {
             }
             Stopped::BadRow => Ok(()), // never: the row was just found good
         }
-    }
-
-    /// The tokens that the masks leave, of which alone the logits are read: where rounding a float64 row to
-    /// float32 has made a finite logit infinite, this tells whether that is an error.
-    ///
-    /// # Errors
-    /// [`Error::NothingLeft`].
-    pub fn left(&self, width: usize, at_row: usize) -> Result<masks::TokenSet, Error> {
-        self.masks.left(&self.history, width, at_row).map(|(left, _)| left)
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! A token continues a repetition of length k if it followed, somewhere earlier, the same k tokens that the
 //! sequence ends with now. A breaker ends what counts: a match never reaches back over one, and a breaker
-//! itself is never penalised. All matches together are one pass over the history ([`repeats`]), however much of
-//! it repeats.
+//! itself is never penalised. All matches together are one pass over the history ([`repeats`]), however much
+//! of it repeats.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct Dry {
     pub allowed_length: usize,
     /// How much of the history is looked at; None is all.
     pub last_n: Option<usize>,
-    /// Tokens that no repetition reaches back over, and that are not penalised.
+    /// Tokens that no repetition reaches back over.
     pub sequence_breakers: Option<Arc<[u32]>>,
 }
 
@@ -57,9 +57,7 @@ impl Dry {
         Tally::with(row.width(), |mut tally| {
             // The first token followed nothing. A tally holds 1 + the longest repetition.
             for (length, token) in repeats(ids).take(ids.len() - 1) {
-                if !is_breaker(&token)
-                    && let Some(longest) = tally.at(token)
-                {
+                if let Some(longest) = tally.at(token).filter(|_| !is_breaker(&token)) {
                     *longest = (*longest).max(length.min(limit) as u32 + 1);
                 }
             }

@@ -258,15 +258,16 @@ proptest! {
     #[test]
     fn masks_alone_match_naive(masks in masks(), history in history(), row in rows()) {
         let expected = adjusted(&masks, &Penalties::default(), &history, &row);
-        let (left, _) = left(&masks, &history, row.len());
+        if let Ok((set, names)) = masks.left(&history, row.len(), 3) {
+            let (left, by) = left(&masks, &history, row.len());
+            prop_assert_eq!(names, by);
+            let held: Vec<bool> = (0..=row.len()).map(|i| set.holds(i)).collect();
+            prop_assert_eq!(held, [left, vec![false]].concat());
+        }
         let adjustment = Adjustment::new(masks, Penalties::default(), history);
         let mut out = vec![];
         let result = apply(&adjustment, &row, &mut out).map(|()| out);
         prop_assert_eq!(shown(&result), shown(&expected));
-        if let Ok(set) = adjustment.left(row.len(), 3) {
-            prop_assert_eq!((0..row.len() + 1).map(|i| set.holds(i)).collect::<Vec<_>>(),
-                            left.into_iter().chain([false]).collect::<Vec<_>>());
-        }
     }
 
     #[test]
