@@ -74,9 +74,7 @@ impl<'a> Kept<'a> {
             Step::TopP => self.keep_top_p(knobs.top_p),
             Step::MinP => self.keep_min_p(knobs.min_p),
             Step::TypicalP => self.cut(|found, buffers| cuts::typical(found, knobs.typical_p, buffers)),
-            Step::EpsilonCutoff => {
-                self.cut(|found, buffers| cuts::epsilon(found, knobs.epsilon_cutoff, buffers));
-            }
+            Step::EpsilonCutoff => self.keep_epsilon(knobs.epsilon_cutoff),
             Step::EtaCutoff => self.cut(|found, buffers| cuts::eta(found, knobs.eta_cutoff, buffers)),
             Step::TopH => self.keep_top_h(knobs.top_h),
             Step::TopNSigma => self.keep_top_n_sigma(knobs.top_n_sigma),
@@ -210,11 +208,20 @@ impl<'a> Kept<'a> {
         cut.retain(xs, ids);
     }
 
-    /// Keeps W >= ceil(min_p * 2**43). First by logit, from below with a margin that covers every rounding;
-    /// then by the weights themselves, which are no monotone function of the logits in their last bit.
     fn keep_min_p(&mut self, min_p: f64) {
+        self.keep_at_least(law::share(min_p, law::UNIT));
+    }
+
+    /// Keeps W >= ceil(epsilon * S), or the first token. (Hewitt, Manning and Liang 2022)
+    fn keep_epsilon(&mut self, epsilon: f64) {
+        let least = law::share(epsilon, self.weight());
+        if least > law::UNIT { self.keep_first() } else { self.keep_at_least(least) }
+    }
+
+    /// Keeps W >= least. First by logit, from below with a margin that covers every rounding; then by the weights
+    /// themselves, which are no monotone function of the logits in their last bit.
+    fn keep_at_least(&mut self, least: u64) {
         let scale = law::scale_of(self.temperature);
-        let least = law::share(min_p, law::UNIT);
         let y = ((least as f64 - 0.5) / law::UNIT as f64).log2() - 0.01;
         self.narrow(self.logit_at(y, scale));
         self.weigh(scale);

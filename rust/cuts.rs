@@ -70,12 +70,6 @@ pub fn typical(found: &Found<'_>, p: f64, buffers: &mut Buffers) {
     mask.extend(values.iter().map(|deviation| *deviation <= last));
 }
 
-/// W >= ceil(epsilon * S), or the first token. (Hewitt, Manning and Liang 2022)
-pub fn epsilon(found: &Found<'_>, epsilon: f64, buffers: &mut Buffers) {
-    let least = law::share(epsilon, found.sum);
-    found.keep_or_first(buffers, |at| found.weight(at) >= least);
-}
-
 /// l >= min(ln eps, 0.5 * ln eps - H), or the first token. (Hewitt, Manning and Liang 2022)
 pub fn eta(found: &Found<'_>, epsilon: f64, buffers: &mut Buffers) {
     let log_probs = found.log_probs();
@@ -138,6 +132,9 @@ pub fn xtc(found: &Found<'_>, threshold: f64, buffers: &mut Buffers) {
     }
 }
 
+/// So few values are sorted.
+const FEW: usize = 48;
+
 /// Bins of one step of `reach`.
 const BINS: usize = 1 << 11;
 
@@ -151,6 +148,9 @@ fn reach(values: &[f64], weigh: impl Fn(usize) -> u64, target: u64, members: &mu
     members.clear();
     members.extend(0..values.len() as u32);
     for shift in SHIFTS {
+        if members.len() <= FEW {
+            break;
+        }
         let digit = |at: u32| (values[at as usize].to_bits() >> shift) as usize & (BINS - 1);
         let mut bins = [0_u64; BINS];
         for &at in members.iter() {
@@ -163,5 +163,12 @@ fn reach(values: &[f64], weigh: impl Fn(usize) -> u64, target: u64, members: &mu
         }
         members.retain(|&at| digit(at) == found);
     }
-    members.first().map_or(f64::INFINITY, |&at| values[at as usize])
+    members.sort_unstable_by(|&a, &b| values[a as usize].total_cmp(&values[b as usize]));
+    let reaches = |&&at: &&u32| {
+        let weight = weigh(at as usize);
+        let enough = weight >= target;
+        target = target.saturating_sub(weight);
+        enough
+    };
+    members.iter().find(reaches).map_or(f64::INFINITY, |&at| values[at as usize])
 }

@@ -34,10 +34,9 @@ pub fn ranks(row: &[f32], tokens: &[u32]) -> Vec<usize> {
 
 fn rank(row: &[f32], id: usize) -> usize {
     let x = row[id];
-    let count = |logits: &[f32], comes: fn(f32, f32) -> bool| {
-        logits.iter().fold(0_u32, |count, other| count + u32::from(comes(*other, x))) as usize
-    };
-    1 + count(&row[..id], |other, x| other >= x) + count(&row[id + 1..], |other, x| other > x)
+    let before = row[..id].iter().fold(0_u32, |count, other| count + u32::from(*other >= x));
+    let behind = row[id + 1..].iter().fold(0_u32, |count, other| count + u32::from(*other > x));
+    1 + before as usize + behind as usize
 }
 
 /// The log-probabilities of the tokens under what is kept, -inf for those that are not; and the best `top` of
