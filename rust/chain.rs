@@ -94,6 +94,15 @@ impl<'a> Kept<'a> {
         self.maximum
     }
 
+    /// The logit of a token that is kept.
+    #[must_use]
+    pub fn logit(&self, id: u32) -> Option<f32> {
+        if self.narrowed {
+            return self.scratch.ids.binary_search(&id).ok().map(|at| self.scratch.xs[at]);
+        }
+        self.row.get(id as usize).copied().filter(|x| *x > f32::NEG_INFINITY)
+    }
+
     /// The ids and the logits of the kept tokens, in id order, without any at -inf.
     pub fn survivors(&mut self) -> (&[u32], &[f32]) {
         self.narrow_to_all();

@@ -2,8 +2,7 @@
 
 use crate::chain::Kept;
 use crate::entropy::LogProbs;
-use crate::law;
-use crate::select;
+use crate::{Knobs, Step, law};
 
 /// From so many tokens on their ranks are found together.
 const MANY: usize = 8;
@@ -44,30 +43,14 @@ fn rank(row: &[f32], id: usize) -> usize {
 #[must_use]
 pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
     let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), kept.weight());
-    let (ids, xs) = kept.survivors();
-    let of = |token: &u32| ids.binary_search(token).map_or(f64::NEG_INFINITY, |at| log_probs.of(xs[at]));
+    let of = |token: &u32| kept.logit(*token).map_or(f64::NEG_INFINITY, |x| log_probs.of(x));
     let own = tokens.iter().map(of).collect();
-    let best = best(ids, xs, top);
-    (own, best.into_iter().map(|at| (ids[at as usize], log_probs.of(xs[at as usize]))).collect())
-}
-
-/// The places of the first `top` in the law's order.
-fn best(ids: &[u32], xs: &[f32], top: usize) -> Vec<u32> {
-    let mut places: Vec<u32> = if top == 0 {
-        vec![]
-    } else if top < ids.len() {
-        let cut = select::cut(xs, |_| 1, top as u64, &mut vec![]);
-        let mut ties = cut.ties;
-        let mut stays = |&at: &u32| {
-            let x = xs[at as usize];
-            let tied = x == cut.logit && ties > 0;
-            ties -= usize::from(tied);
-            x > cut.logit || tied
-        };
-        (0..ids.len() as u32).filter(|at| stays(at)).collect()
-    } else {
-        (0..ids.len() as u32).collect()
-    };
-    places.sort_unstable_by(|&a, &b| law::order((xs[a as usize], a), (xs[b as usize], b)));
-    places
+    if top == 0 {
+        return (own, vec![]);
+    }
+    kept.take(Step::TopK, &Knobs { top_k: top, ..Knobs::default() });
+    let (ids, xs) = kept.survivors();
+    let mut best: Vec<(f32, u32)> = xs.iter().copied().zip(ids.iter().copied()).collect();
+    best.sort_unstable_by(|a, b| law::order(*a, *b));
+    (own, best.into_iter().map(|(x, id)| (id, log_probs.of(x))).collect())
 }

@@ -17,7 +17,8 @@ use crate::penalties::{self, Penalties};
 
 /// What acts on every row before the chain.
 pub struct Adjustments {
-    each: PerRow<Adjustment>,
+    /// None where nothing acts: to a small row that matters.
+    each: Option<Vec<Adjustment>>,
     vocab: PerRow<usize>,
 }
 
@@ -25,7 +26,7 @@ impl Adjustments {
     /// Checks the keywords of this kind, the vocabulary first and the histories last. `width` is the logits'.
     pub fn new(py: Python<'_>, shape: Shape, width: usize, keywords: &Keywords<'_>) -> PyResult<Self> {
         if keywords.is_empty() {
-            return Ok(Self { each: PerRow::One(Adjustment::default()), vocab: PerRow::One(width) });
+            return Ok(Self { each: None, vocab: PerRow::One(width) });
         }
         let number = |name, rule, off| numbers(name, rule, &keywords.given(name)?, off, shape);
         let count = |name, rule| counts(name, rule, &keywords.given(name)?, shape);
@@ -100,7 +101,7 @@ impl Adjustments {
             let history = History::new(&prompt.unwrap_or_default(), &output.unwrap_or_default());
             Adjustment::new(masks, penalties, history)
         };
-        Ok(Self { each: PerRow::Each((0..shape.count).map(of_row).collect()), vocab: bounds.vocab })
+        Ok(Self { each: Some((0..shape.count).map(of_row).collect()), vocab: bounds.vocab })
     }
 
     /// Each row's vocabulary: the ids that may be asked for.
@@ -108,12 +109,9 @@ impl Adjustments {
         &self.vocab
     }
 
-    /// What acts on this row.
-    pub fn row(&self, row: usize) -> &Adjustment {
-        match &self.each {
-            PerRow::One(adjustment) => adjustment,
-            PerRow::Each(each) => &each[row],
-        }
+    /// What acts on this row, if anything does.
+    pub fn row(&self, row: usize) -> Option<&Adjustment> {
+        self.each.as_ref().map(|each| &each[row]).filter(|adjustment| !adjustment.is_none())
     }
 }
 

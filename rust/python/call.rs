@@ -127,12 +127,12 @@ impl<'py> Call<'py> {
         let shaped = |at: usize, buffers: (&mut Vec<f32>, &mut Vec<f32>), scratch: &mut Scratch| {
             let restore = |error: Error| Failure::Law(rows.restore(error.in_row(at)));
             let given = rows.row(at, buffers.0);
-            let adjustment = adjustments.row(at);
-            let x = if adjustment.is_none() {
-                given
-            } else {
-                adjustment.apply(given, at, buffers.1).map_err(restore)?;
-                buffers.1.as_slice()
+            let x = match adjustments.row(at) {
+                None => given,
+                Some(adjustment) => {
+                    adjustment.apply(given, at, buffers.1).map_err(restore)?;
+                    buffers.1.as_slice()
+                }
             };
             let maximum = law::check_row(x).map_err(restore)?;
             work(Shaped { at, x, maximum, knobs: knobs.get(at), chain, scratch })
