@@ -3,6 +3,7 @@
 //! Between steps there are the kept tokens' logits in id order and the temperature applied so far (1 before
 //! its place). As a filter sees nothing else, `sample(top_p(x, p))` is `sample(x, top_p = p)`, bit for bit.
 
+use crate::cuts::{self, Buffers, Found};
 use crate::law;
 use crate::nucleus;
 use crate::scratch::Scratch;
@@ -47,23 +48,128 @@ pub fn keep_checked<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Kept<'a> {
-    let mut kept = Kept { row, scratch, narrowed: false, maximum, temperature: 1.0 };
+    let mut kept = Kept::whole(row, maximum, scratch);
     for step in chain {
-        match step {
-            Step::Temperature if knobs.temperature == 0.0 => kept.keep_first(),
-            Step::Temperature => kept.temperature = knobs.temperature,
-            Step::TopK if knobs.top_k == 0 => {}
-            Step::TopK => kept.keep_top_k(knobs.top_k),
-            Step::TopP if knobs.top_p == 1.0 => {}
-            Step::TopP => kept.keep_top_p(knobs.top_p),
-            Step::MinP if knobs.min_p == 0.0 => {}
-            Step::MinP => kept.keep_min_p(knobs.min_p),
-        }
+        kept.take(*step, knobs);
     }
     kept
 }
 
 impl<'a> Kept<'a> {
+    /// Everything, before any step, of a row whose maximum [`law::check_row`] has given.
+    #[must_use]
+    pub fn whole(row: &'a [f32], maximum: f32, scratch: &'a mut Scratch) -> Self {
+        Self { row, scratch, narrowed: false, maximum, temperature: 1.0 }
+    }
+
+    /// One step of a chain, if the knobs ask for it. (XTC acts wherever its probability is not 0: chance has
+    /// been asked before, see [`Knobs::with_xtc`].)
+    pub fn take(&mut self, step: Step, knobs: &Knobs) {
+        if !step.is_set(knobs) {
+            return;
+        }
+        match step {
+            Step::Temperature if knobs.temperature == 0.0 => self.keep_first(),
+            Step::Temperature => self.temperature = knobs.temperature,
+            Step::TopK => self.keep_top_k(knobs.top_k),
+            Step::TopP => self.keep_top_p(knobs.top_p),
+            Step::MinP => self.keep_min_p(knobs.min_p),
+            Step::TypicalP => self.cut(|found, buffers| cuts::typical(found, knobs.typical_p, buffers)),
+            Step::EpsilonCutoff => self.keep_epsilon(knobs.epsilon_cutoff),
+            Step::EtaCutoff => self.cut(|found, buffers| cuts::eta(found, knobs.eta_cutoff, buffers)),
+            Step::TopH => self.keep_top_h(knobs.top_h),
+            Step::TopNSigma => self.keep_top_n_sigma(knobs.top_n_sigma),
+            Step::Xtc => self.cut(|found, buffers| cuts::xtc(found, knobs.xtc_threshold, buffers)),
+        }
+    }
+
+    /// The temperature applied so far.
+    #[must_use]
+    pub fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    /// The largest of the kept logits.
+    #[must_use]
+    pub fn maximum(&self) -> f32 {
+        self.maximum
+    }
+
+    /// The logit of a token that is kept.
+    #[must_use]
+    pub fn logit(&self, id: u32) -> Option<f32> {
+        if self.narrowed {
+            return self.scratch.ids.binary_search(&id).ok().map(|at| self.scratch.xs[at]);
+        }
+        self.row.get(id as usize).copied().filter(|x| *x > f32::NEG_INFINITY)
+    }
+
+    /// The ids and the logits of the kept tokens, in id order, without any at -inf.
+    pub fn survivors(&mut self) -> (&[u32], &[f32]) {
+        self.narrow_to_all();
+        (&self.scratch.ids, &self.scratch.xs)
+    }
+
+    /// Keeps those of [`Self::survivors`] for which `mask` is true: at least one.
+    pub fn retain(&mut self, mask: &[bool]) {
+        self.narrow_to_all();
+        let Scratch { xs, ids, .. } = &mut *self.scratch;
+        let mut kept = 0;
+        for (at, stays) in mask.iter().enumerate().take(xs.len()) {
+            (xs[kept], ids[kept]) = (xs[at], ids[at]);
+            kept += usize::from(*stays);
+        }
+        xs.truncate(kept);
+        ids.truncate(kept);
+        self.maximum = simd::maximum(Level::current(), xs).logit;
+    }
+
+    /// The sum of the integer weights of what is kept.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let scale = law::scale_of(self.temperature);
+        simd::sum_weights(Level::current(), self.logits(), self.maximum, scale)
+    }
+
+    /// Keeps what the mask that `rule` writes is true for.
+    fn cut(&mut self, rule: impl FnOnce(&Found<'_>, &mut Buffers)) {
+        let mut buffers = std::mem::take(&mut self.scratch.cut);
+        rule(&self.found(), &mut buffers);
+        self.retain(&buffers.mask);
+        self.scratch.cut = buffers;
+    }
+
+    /// What is kept, with its weights, for a cut to look at.
+    fn found(&mut self) -> Found<'_> {
+        self.narrow_to_all();
+        let sum = self.weigh(law::scale_of(self.temperature));
+        let Scratch { xs, ids, weights, .. } = &*self.scratch;
+        Found { xs, ids, weights, sum, maximum: self.maximum, temperature: self.temperature }
+    }
+
+    fn narrow_to_all(&mut self) {
+        if !self.narrowed {
+            self.narrow(f32::MIN);
+        }
+    }
+
+    /// A prefix of the first 100, and so again a top-k.
+    fn keep_top_h(&mut self, share: f64) {
+        self.keep_top_k(cuts::TOP_H_TOKENS);
+        let mut buffers = std::mem::take(&mut self.scratch.cut);
+        let size = cuts::top_h(&self.found(), share, &mut buffers);
+        self.scratch.cut = buffers;
+        self.keep_top_k(size);
+    }
+
+    /// Keeps x >= m - n * sigma: a cut between logits.
+    fn keep_top_n_sigma(&mut self, n: f64) {
+        self.narrow_to_all();
+        let Scratch { xs, ids, .. } = &*self.scratch;
+        let cut = cuts::top_n_sigma(xs, ids, self.maximum, n);
+        self.narrow(cut);
+    }
+
     /// The logits of the kept tokens, in id order; -inf among them where nothing was filtered.
     #[must_use]
     pub fn logits(&self) -> &[f32] {
@@ -116,11 +222,20 @@ impl<'a> Kept<'a> {
         select::cut(xs, |at| law::integer_weight(weights[at]), target, members).retain(xs, ids);
     }
 
-    /// Keeps W >= ceil(min_p * 2**43). First by logit, from below with a margin that covers every rounding;
-    /// then by the weights themselves, which are no monotone function of the logits in their last bit.
     fn keep_min_p(&mut self, min_p: f64) {
+        self.keep_at_least(law::share(min_p, law::UNIT));
+    }
+
+    /// Keeps W >= ceil(epsilon * S), or the first token. (Hewitt, Manning and Liang 2022)
+    fn keep_epsilon(&mut self, epsilon: f64) {
+        let least = law::share(epsilon, self.weight());
+        if least > law::UNIT { self.keep_first() } else { self.keep_at_least(least) }
+    }
+
+    /// Keeps W >= least. First by logit, from below with a margin that covers every rounding; then by the weights
+    /// themselves, which are no monotone function of the logits in their last bit.
+    fn keep_at_least(&mut self, least: u64) {
         let scale = law::scale_of(self.temperature);
-        let least = law::share(min_p, law::UNIT);
         let y = ((least as f64 - 0.5) / law::UNIT as f64).log2() - 0.01;
         self.narrow(self.logit_at(y, scale));
         self.weigh(scale);

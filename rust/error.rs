@@ -31,6 +31,33 @@ pub enum Error {
         /// The lowest such row.
         row: usize,
     },
+    /// Masks forbid every token of a row: the caller's fault.
+    NothingLeft {
+        /// The arguments that did it together, in the order in which they act; at least one.
+        names: Vec<&'static str>,
+        /// The lowest such row.
+        row: usize,
+    },
+    /// A bias or a penalty takes a logit to `+inf`: the caller's fault.
+    Infinite {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+        /// The lowest row with such a logit.
+        row: usize,
+        /// The lowest such token in that row.
+        token: usize,
+    },
+    /// A temperature so small that a kept logit divided by it is infinite: the caller's fault.
+    InfiniteQuotient {
+        /// The temperature.
+        temperature: f64,
+        /// The lowest such row.
+        row: usize,
+        /// The lowest such token in that row.
+        token: usize,
+    },
     /// More distinct tokens are wanted than a row's kept set can give: the caller's fault.
     TooFewTokens {
         /// The lowest such row.
@@ -77,6 +104,13 @@ impl Error {
         match self {
             Self::Logit { token, value, .. } => Self::Logit { row: at, token, value },
             Self::NoFiniteLogit { .. } => Self::NoFiniteLogit { row: at },
+            Self::NothingLeft { names, .. } => Self::NothingLeft { names, row: at },
+            Self::Infinite { argument, value, token, .. } => {
+                Self::Infinite { argument, value, row: at, token }
+            }
+            Self::InfiniteQuotient { temperature, token, .. } => {
+                Self::InfiniteQuotient { temperature, row: at, token }
+            }
             Self::TooFewTokens { wanted, available, .. } => Self::TooFewTokens { row: at, wanted, available },
             Self::Disarmed { .. } => Self::Disarmed { row: Some(at) },
             Self::FedAfterFlush { .. } => Self::FedAfterFlush { row: Some(at) },
@@ -110,6 +144,27 @@ impl fmt::Display for Error {
             }
             Self::NoFiniteLogit { row } => {
                 write!(f, "logits must have a finite value in every row, got none in row {row}")
+            }
+            Self::NothingLeft { names, row } => {
+                let together = if names.len() > 1 { " together" } else { "" };
+                let names = names.join(" and ");
+                write!(f, "{names} must leave at least one token{together}, got none in row {row}")
+            }
+            Self::Infinite { argument, value, row, token } => {
+                let value = Number::Float(*value);
+                write!(
+                    f,
+                    "{argument} must leave every logit below +inf, got {value} which does not at row {row}, \
+                     token {token}"
+                )
+            }
+            Self::InfiniteQuotient { temperature, row, token } => {
+                let temperature = Number::Float(*temperature);
+                write!(
+                    f,
+                    "temperature must leave kept logits finite in float32, got {temperature} which does not at \
+                     row {row}, token {token}"
+                )
             }
             Self::TooFewTokens { row, wanted, available } => write!(
                 f,

@@ -1,5 +1,7 @@
 //! The knobs of a chain, their rules, and the order in which a chain applies them.
 
+use Step::{EpsilonCutoff, EtaCutoff, MinP, Temperature, TopH, TopK, TopNSigma, TopP, TypicalP, Xtc};
+
 use crate::Error;
 use crate::error::Number;
 
@@ -16,6 +18,20 @@ pub const TOP_P: Rule<f64> = ("must be in (0, 1]", |p| p > 0.0 && p <= 1.0);
 /// The rule of `min_p`.
 pub const MIN_P: Rule<f64> = ("must be in [0, 1]", |p| (0.0..=1.0).contains(&p));
 
+/// The rule of `typical_p`.
+pub const TYPICAL_P: Rule<f64> = TOP_P;
+/// The rule of `epsilon_cutoff` and `eta_cutoff`.
+pub const CUTOFF: Rule<f64> = ("must be in [0, 1), where 0 is off", |e| (0.0..1.0).contains(&e));
+/// The rule of `top_h`.
+pub const TOP_H: Rule<f64> = ("must be in [0, 1], where 0 is off", |h| (0.0..=1.0).contains(&h));
+/// The rule of `top_n_sigma`.
+pub const TOP_N_SIGMA: Rule<f64> =
+    ("must be at least 0 and finite, where 0 is off", |n| (0.0..f64::INFINITY).contains(&n));
+/// The rule of `xtc_threshold`.
+pub const XTC_THRESHOLD: Rule<f64> = MIN_P;
+/// The rule of `xtc_probability`.
+pub const XTC_PROBABILITY: Rule<f64> = MIN_P;
+
 /// The rule of `seed`, `stream`, `position` and `u`.
 pub const WORD: Rule<i128> = ("must be in [0, 2**64)", |i| (0..1 << 64).contains(&i));
 
@@ -30,11 +46,45 @@ pub struct Knobs {
     pub top_p: f64,
     /// The least weight kept, relative to the largest; 0 is off.
     pub min_p: f64,
+    /// The mass that the typical set reaches; 1 is off.
+    pub typical_p: f64,
+    /// The least probability kept; 0 is off.
+    pub epsilon_cutoff: f64,
+    /// The same, lowered where the entropy is high; 0 is off.
+    pub eta_cutoff: f64,
+    /// The share of the entropy that is kept; 0 is off.
+    pub top_h: f64,
+    /// How many standard deviations below the maximum a logit may lie; 0 is off.
+    pub top_n_sigma: f64,
+    /// From which probability on a token is a top choice for XTC.
+    pub xtc_threshold: f64,
+    /// How often XTC acts; 0 is off.
+    pub xtc_probability: f64,
 }
 
 impl Default for Knobs {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0 }
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            typical_p: 1.0,
+            epsilon_cutoff: 0.0,
+            eta_cutoff: 0.0,
+            top_h: 0.0,
+            top_n_sigma: 0.0,
+            xtc_threshold: 0.1,
+            xtc_probability: 0.0,
+        }
+    }
+}
+
+impl Knobs {
+    /// The knobs where chance has decided whether XTC acts: surely, or not at all.
+    #[must_use]
+    pub fn with_xtc(self, acts: bool) -> Self {
+        Self { xtc_probability: f64::from(u8::from(acts)), ..self }
     }
 }
 
@@ -49,20 +99,42 @@ pub enum Step {
     TopP,
     /// What weighs enough beside the largest.
     MinP,
+    /// What is about as surprising as a token is on average.
+    TypicalP,
+    /// What is probable enough.
+    EpsilonCutoff,
+    /// What is probable enough for the entropy.
+    EtaCutoff,
+    /// The first tokens with a share of the entropy.
+    TopH,
+    /// What lies few standard deviations below the maximum.
+    TopNSigma,
+    /// All but the last of the top choices go.
+    Xtc,
 }
 
 impl Step {
     /// Every step, in the order of the arguments.
-    pub const ALL: [Self; 4] = [Self::Temperature, Self::TopK, Self::TopP, Self::MinP];
+    pub const ALL: [Self; 10] =
+        [Temperature, TopK, TopP, MinP, TypicalP, EpsilonCutoff, EtaCutoff, TopH, TopNSigma, Xtc];
 
-    /// The knob's name.
+    /// What is set but not named by a preset runs after it, in this order.
+    pub const AFTER: [Self; 6] = [TopNSigma, TypicalP, EpsilonCutoff, EtaCutoff, TopH, Xtc];
+
+    /// The name in a chain: the knob's, but for XTC, which has two.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Temperature => "temperature",
-            Self::TopK => "top_k",
-            Self::TopP => "top_p",
-            Self::MinP => "min_p",
+            Temperature => "temperature",
+            TopK => "top_k",
+            TopP => "top_p",
+            MinP => "min_p",
+            TypicalP => "typical_p",
+            EpsilonCutoff => "epsilon_cutoff",
+            EtaCutoff => "eta_cutoff",
+            TopH => "top_h",
+            TopNSigma => "top_n_sigma",
+            Xtc => "xtc",
         }
     }
 
@@ -77,10 +149,16 @@ impl Step {
     pub fn is_set(self, knobs: &Knobs) -> bool {
         let off = Knobs::default();
         match self {
-            Self::Temperature => knobs.temperature != off.temperature,
-            Self::TopK => knobs.top_k != off.top_k,
-            Self::TopP => knobs.top_p != off.top_p,
-            Self::MinP => knobs.min_p != off.min_p,
+            Temperature => knobs.temperature != off.temperature,
+            TopK => knobs.top_k != off.top_k,
+            TopP => knobs.top_p != off.top_p,
+            MinP => knobs.min_p != off.min_p,
+            TypicalP => knobs.typical_p != off.typical_p,
+            EpsilonCutoff => knobs.epsilon_cutoff != off.epsilon_cutoff,
+            EtaCutoff => knobs.eta_cutoff != off.eta_cutoff,
+            TopH => knobs.top_h != off.top_h,
+            TopNSigma => knobs.top_n_sigma != off.top_n_sigma,
+            Xtc => knobs.xtc_probability != off.xtc_probability,
         }
     }
 }
@@ -90,9 +168,9 @@ pub type Preset = (&'static str, &'static [Step]);
 
 /// The presets by name.
 pub const PRESETS: [Preset; 3] = [
-    ("vllm", &[Step::Temperature, Step::MinP, Step::TopK, Step::TopP]),
-    ("hf", &[Step::Temperature, Step::TopK, Step::TopP, Step::MinP]),
-    ("llama.cpp", &[Step::TopK, Step::TopP, Step::MinP, Step::Temperature]),
+    ("vllm", &[Temperature, MinP, TopK, TopP]),
+    ("hf", &[Temperature, TopH, TopK, TopP, MinP, TypicalP, EpsilonCutoff, EtaCutoff]),
+    ("llama.cpp", &[TopNSigma, TopK, TypicalP, TopP, MinP, Xtc, Temperature]),
 ];
 
 /// The value, if it keeps the rule.

@@ -70,11 +70,14 @@ pub fn share(p: f64, s: u64) -> u64 {
 }
 
 /// The law's own logarithm, in basic float64 operations: z = b * 2**e with b in [sqrt(1/2), sqrt(2)),
-/// ln b = 2 artanh s with s = (b - 1) / (b + 1), by its series to s**23. For normal z > 0.
+/// ln b = 2 artanh s with s = (b - 1) / (b + 1), by its series to s**23. For finite z > 0.
 #[must_use]
 pub fn ln(z: f64) -> f64 {
-    let bits = z.to_bits();
-    let mut e = (bits >> 52) as i32 - 1022;
+    // A subnormal number is made normal, exactly.
+    const LIFT: i32 = 64;
+    let (bits, lifted) =
+        if z < f64::MIN_POSITIVE { ((z * 2_f64.powi(LIFT)).to_bits(), LIFT) } else { (z.to_bits(), 0) };
+    let mut e = (bits >> 52) as i32 - 1022 - lifted;
     let mut b = f64::from_bits(bits & ((1 << 52) - 1) | 1022 << 52); // in [0.5, 1)
     if b < std::f64::consts::FRAC_1_SQRT_2 {
         b *= 2.0;

@@ -9,21 +9,35 @@
 //! | [`law`] | integer weights, their sum, the order of tokens, the draw |
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
+//! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
+//! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
+//! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
 //! | [`nucleus`] | top-p of a whole row, mostly without its exact sum |
+//! | [`entropy`] | logarithms and float64 sums over a kept set |
+//! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
+//! | [`logprobs`] | log-probabilities and ranks of a few tokens |
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
+pub mod adjust;
 pub mod chain;
+pub mod cuts;
+pub mod dry;
+pub mod entropy;
 pub mod error;
 pub mod filters;
+pub mod history;
 pub mod knobs;
 pub mod law;
+pub mod logprobs;
+pub mod masks;
 pub mod nucleus;
+pub mod penalties;
 pub mod rng;
 pub mod scratch;
 pub mod select;

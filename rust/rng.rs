@@ -3,8 +3,10 @@
 //! Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". The block is NumPy's:
 //! `np.random.Philox(key=seed + (stream << 64), counter=position).random_raw(4)`.
 
-/// The word of a block that draws the token. (1 gates XTC, 2 accepts a draft, 3 draws the residual.)
+/// The word of a block that draws the token. (2 accepts a draft, 3 draws the residual.)
 pub const TOKEN: usize = 0;
+/// The word that decides whether XTC acts.
+pub const XTC: usize = 1;
 
 const ROUNDS: usize = 10;
 const MULTIPLIERS: [u64; 2] = [0xD2E7_470E_E14C_6C93, 0xCA5A_8263_9512_1157];
@@ -32,6 +34,13 @@ pub fn philox4x64(key: [u64; 2], counter: [u64; 4]) -> [u64; 4] {
 pub fn words(seed: u64, stream: u64, position: u64) -> [u64; 4] {
     let (low, carry) = position.overflowing_add(1);
     philox4x64([seed, stream], [low, u64::from(carry), 0, 0])
+}
+
+/// Whether a word lets happen what has this probability: word < floor(probability * 2**64).
+#[must_use]
+pub fn opens(word: u64, probability: f64) -> bool {
+    const SPAN: f64 = 18_446_744_073_709_551_616.0; // scaling by a power of two is exact
+    u128::from(word) < (probability * SPAN) as u128
 }
 
 /// 64 fresh bits from the operating system.

@@ -2,11 +2,15 @@
 
 use std::cell::Cell;
 
+use crate::cuts::Buffers;
+
 /// The buffers of one row's work. What they hold between calls is unspecified.
 #[derive(Default)]
 pub struct Scratch {
     /// A row widened or copied to contiguous float32.
     pub row: Vec<f32>,
+    /// A row after masks, biases and penalties.
+    pub shaped: Vec<f32>,
     /// Logits of the tokens still kept, in id order.
     pub xs: Vec<f32>,
     /// Their ids.
@@ -19,6 +23,8 @@ pub struct Scratch {
     pub sums: Vec<u64>,
     /// Positions that a selection has narrowed down to.
     pub members: Vec<u32>,
+    /// What a cut works in.
+    pub cut: Buffers,
 }
 
 /// Runs `work` with this thread's buffers. They are taken out meanwhile: a nested use gets fresh ones.

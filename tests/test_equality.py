@@ -15,6 +15,7 @@ from support import (
     TOP_PS,
     bits,
     half_rows,
+    outcome,
     peers,
     rows_of_every_kind,
 )
@@ -81,6 +82,80 @@ def test_top_k_and_min_p_of_every_kind_of_row(n, level):
                 check_sampling(row, level, chain=chain, **knobs)
 
 
+SEEDS = list(range(6))
+CUTS = (
+    {"typical_p": 0.3},
+    {"typical_p": 0.95},
+    {"epsilon_cutoff": 0.01},
+    {"epsilon_cutoff": 5e-324},
+    {"eta_cutoff": 0.02},
+    {"eta_cutoff": 5e-324},
+    {"top_h": 0.5},
+    {"top_h": 1},
+    {"top_n_sigma": 1.5},
+    {"top_n_sigma": 1e-9},
+    {"top_k": 30, "typical_p": 0.8, "eta_cutoff": 0.001, "top_h": 0.9, "top_n_sigma": 3, "temperature": 0.7},
+)
+HISTORY = {"prompt_ids": [0, 1, 0, 1, 0], "output_ids": [0, 1, 0]}
+SHAPES = (
+    {"logit_bias": {0: -1.5}, "repetition_penalty": 1.3, "top_p": 0.9},
+    {"frequency_penalty": 0.2, "presence_penalty": -0.5, "penalty_last_n": 4, "typical_p": 0.9},
+    {"dry_multiplier": 0.8, "dry_allowed_length": 1, "sequence_bias": {(1, 0): 2.5, (0,): -0.25}},
+)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_the_cuts_of_every_kind_of_row(n, level):
+    for row in rows_of_every_kind(n).values():
+        for knobs in CUTS:
+            check_sampling(
+                row, level, temperature=1.3, **{k: v for k, v in knobs.items() if k != "temperature"}
+            )
+            check_sampling(row, level, chain="llama.cpp", **knobs)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_xtc_of_every_kind_of_row(n, level):
+    for row in rows_of_every_kind(n).values():
+        for threshold in (0, 0.001, 0.1, 0.4, 1):
+            knobs = {"xtc_threshold": threshold, "xtc_probability": 0.5, "top_p": 0.99, "chain": "llama.cpp"}
+            wanted = reference.sample(row, seed=SEEDS, **knobs)
+            kept = [reference.kept(row, seed=seed, **knobs) for seed in range(6)]
+            for name in LEVELS:
+                assert level(name)
+                np.testing.assert_array_equal(rheostat.sample(row, seed=SEEDS, **knobs), wanted, name)
+                for seed in range(6):
+                    np.testing.assert_array_equal(rheostat.kept(row, seed=seed, **knobs), kept[seed], name)
+
+
+@pytest.mark.parametrize("n", [2, 17, 257, 4095])
+def test_penalties_of_every_kind_of_row(n, level):
+    for row in rows_of_every_kind(n).values():
+        for knobs in SHAPES:
+            wanted = outcome(lambda: bits(reference.process(row, **HISTORY, **knobs)))  # noqa: B023
+            for name in LEVELS:
+                assert level(name)
+                found = outcome(lambda: bits(rheostat.process(row, **HISTORY, **knobs)))  # noqa: B023
+                if wanted[0] == "value":
+                    np.testing.assert_array_equal(found[1], wanted[1], name)
+                else:
+                    assert found == wanted
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_process_and_logprobs_of_every_kind_of_row(n, level):
+    ids = [0, n // 2, n - 1] * 4
+    for row in rows_of_every_kind(n).values():
+        for knobs in ({}, {"temperature": 0.7, "top_p": 0.9}, {"typical_p": 0.5, "temperature": 2}):
+            wanted = outcome(lambda: bits(reference.process(row, **knobs)))  # noqa: B023
+            scores = reference.logprobs(row, ids, top=20, **knobs)
+            for name in LEVELS:
+                assert level(name)
+                found = outcome(lambda: bits(rheostat.process(row, **knobs)))  # noqa: B023
+                np.testing.assert_equal(found, wanted, name)
+                np.testing.assert_equal(rheostat.logprobs(row, ids, top=20, **knobs), scores, name)
+
+
 @pytest.mark.parametrize("n", LONG_LENGTHS)
 def test_long_rows(n, level):
     rows = rows_of_every_kind(n)
@@ -89,6 +164,8 @@ def test_long_rows(n, level):
         for temperature, p in ((0.7, 0.9), (1.5, 0.9), (1, 0.999999), (1, 1)):
             check_sampling(rows[kind], level, temperature=temperature, top_p=p)
         check_sampling(rows[kind], level, top_k=1000, min_p=0.001, temperature=1.2)
+        for knobs in CUTS[1::2]:
+            check_sampling(rows[kind], level, **knobs)
 
 
 def test_real_rows_in_float32_and_in_float16_with_its_ties(level):

@@ -36,7 +36,8 @@ KNOB_ERRORS = [
     (
         {"chain": ("top_q",)},
         "chain",
-        "chain must name knobs among temperature, top_k, top_p, min_p, got 'top_q'",
+        "chain must name knobs among temperature, top_k, top_p, min_p, typical_p, epsilon_cutoff, "
+        "eta_cutoff, top_h, top_n_sigma, xtc, got 'top_q'",
     ),
     ({"chain": ("top_k", "top_k")}, "chain", "chain must name each knob once, got 'top_k' twice"),
     (

@@ -12,7 +12,9 @@ from rheostat._rheostat import (
     choose,
     kept,
     log_softmax,
+    logprobs,
     min_p,
+    process,
     sample,
     set_num_threads,
     softmax,
@@ -20,12 +22,15 @@ from rheostat._rheostat import (
     top_p,
 )
 from rheostat.errors import KnobError, LogitsError
+from rheostat.explanation import explain
+from rheostat.results import Logprobs
 from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
     "KnobError",
     "LogitsError",
+    "Logprobs",
     "StopBatch",
     "StopHit",
     "StopMatcher",
@@ -34,9 +39,12 @@ __all__ = [
     "__version__",
     "build_info",
     "choose",
+    "explain",
     "kept",
     "log_softmax",
+    "logprobs",
     "min_p",
+    "process",
     "reference",
     "sample",
     "set_num_threads",

@@ -1,5 +1,5 @@
 //! Chance from Python: seed, stream and position, or `u`, for every row or for every token wanted of one.
-//! The checks, their order and their words are those of `rheostat.reference.sampling`.
+//! The checks, their order and their words are those of `rheostat.reference.chance`.
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -19,6 +19,16 @@ pub enum Chance {
 }
 
 impl Chance {
+    /// Whether chance lets XTC act, by word 1. (A word of the caller's own never comes with XTC.)
+    pub fn opens(self, probability: f64) -> bool {
+        match self {
+            Self::Place { seed, stream, position } if probability > 0.0 => {
+                rng::opens(rng::words(seed, stream, position)[rng::XTC], probability)
+            }
+            _ => false,
+        }
+    }
+
     /// Word 0, `item` streams on.
     pub fn word(self, item: u64) -> u64 {
         match self {
@@ -44,19 +54,33 @@ struct Words<'a, 'py> {
     values: PerRow<i128>,
 }
 
+/// The arguments that chance comes from.
+pub struct Source<'py> {
+    pub seed: Given<'py>,
+    pub stream: Given<'py>,
+    pub position: Given<'py>,
+    pub u: Given<'py>,
+}
+
 impl Chances {
-    pub fn new(
-        py: Python<'_>,
-        seed: &Given<'_>,
-        stream: &Given<'_>,
-        position: &Given<'_>,
-        u: &Given<'_>,
-        shape: Shape,
-    ) -> PyResult<Self> {
-        let seed = words("seed", seed, true)?;
-        let stream = words("stream", stream, false)?;
-        let position = words("position", position, false)?;
-        let u = words("u", u, true)?;
+    /// One for each row that has one result; `decides` is whether it decides anything.
+    pub fn per_row(py: Python<'_>, source: &Source<'_>, shape: Shape, decides: bool) -> PyResult<Self> {
+        let chances = Self::new(py, source, shape, decides)?;
+        if shape.is_row && chances.many {
+            let got = chances.each.len();
+            let message = format!(
+                "seed, stream and position must be one integer for one row of logits, got shape ({got},)"
+            );
+            return Err(knob_error(py, message, "seed", (got,)));
+        }
+        Ok(chances)
+    }
+
+    pub fn new(py: Python<'_>, source: &Source<'_>, shape: Shape, decides: bool) -> PyResult<Self> {
+        let seed = words("seed", &source.seed, true)?;
+        let stream = words("stream", &source.stream, false)?;
+        let position = words("position", &source.position, false)?;
+        let u = words("u", &source.u, true)?;
         let is_default = |words: &Option<Words<'_, '_>>| {
             words.as_ref().is_none_or(|words| matches!(words.values, PerRow::One(0)))
         };
@@ -84,7 +108,7 @@ impl Chances {
             if u.is_some() {
                 return Ok(Chance::Word(at(&u, row)));
             }
-            let seed = if seed.is_some() { at(&seed, row) } else { fresh_seed()? };
+            let seed = if seed.is_none() && decides { fresh_seed()? } else { at(&seed, row) };
             Ok(Chance::Place { seed, stream: at(&stream, row), position: at(&position, row) })
         });
         Ok(Self { each: each.collect::<PyResult<_>>()?, many: !shape.is_row || first_length.is_some() })

@@ -58,6 +58,23 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
             let message = format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
             logits_error(py, message, *row, Some(*token))
         }
+        Error::NothingLeft { names, .. } => {
+            knob_error(py, error.to_string(), names.first().copied().unwrap_or_default(), 0)
+        }
+        Error::Infinite { argument, value, row, token } => {
+            let shown = repr(py, *value);
+            let message = format!(
+                "{argument} must leave every logit below +inf, got {shown} which does not at row {row}, token {token}"
+            );
+            knob_error(py, message, argument, *value)
+        }
+        Error::InfiniteQuotient { temperature, row, token } => {
+            let shown = repr(py, *temperature);
+            let message = format!(
+                "temperature must leave kept logits finite in float32, got {shown} which does not at row {row}, token {token}"
+            );
+            knob_error(py, message, "temperature", *temperature)
+        }
         Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
         Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),

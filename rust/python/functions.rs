@@ -229,12 +229,13 @@ fn write_rows<'py, K: Fn(usize, &[f32], f32, &mut [f32]) + Sync>(
         let rows = pairs.rows();
         let maxima = threads::map_rows((0..shape.count).collect(), vocab, |row, _| {
             scratch::with(|scratch| {
-                law::check_row(rows.row(row, &mut scratch.row)?).map_err(|e| e.in_row(row))
+                law::check_row(rows.row(row, &mut scratch.row)).map_err(|e| rows.restore(e.in_row(row)))
             })
         });
         let maxima = maxima.into_iter().collect::<Result<Vec<f32>, Error>>()?;
-        pairs.fill(|row, logits, result| kernel(row, logits, maxima[row], result))
+        pairs.fill(|row, logits, result| kernel(row, logits, maxima[row], result));
+        Ok(())
     });
-    done.map_err(|error| to_python(py, &error))?;
+    done.map_err(|error: Error| to_python(py, &error))?;
     out.finish()
 }

@@ -1,15 +1,14 @@
-//! Knobs from Python: a number or one per row, an integer or one per row, a chain. The checks, their order
-//! and their words are those of `rheostat.reference.knobs`.
+//! Knobs from Python: a number or one per row, an integer or one per row. The checks, their order and their
+//! words are those of `rheostat.reference.knobs`.
 
 use numpy::{PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
 
 use super::errors::{knob_error, to_python, type_error};
 use crate::error::{Error, Number};
-use crate::knobs::{self, PRESETS, Rule};
-use crate::{Knobs, Step};
+use crate::knobs::{self, Rule};
 
 /// An argument as it came; None where it was not given at all (a given `None` is an object).
 pub struct Given<'py>(pub Option<Bound<'py, PyAny>>);
@@ -104,7 +103,8 @@ fn is_array_like(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(sequence || value.hasattr("__array__")?)
 }
 
-fn number_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<PerRow<f64>> {
+/// A number, or several.
+pub fn number_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<PerRow<f64>> {
     if let Ok(number) = value.cast::<PyFloat>() {
         return Ok(PerRow::One(number.extract()?));
     }
@@ -146,12 +146,15 @@ pub fn integer_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         // Not through an array: NumPy would make floats of [1, 2**63].
-        let mut integers = vec![];
+        let (mut integers, mut is_nested) = (vec![], false);
         for item in value.try_iter()? {
             match integer_of(argument, &item?)? {
                 PerRow::One(item) => integers.push(item),
-                PerRow::Each(_) => return Err(INTEGER.wrong_type(argument, "a nested list")),
+                PerRow::Each(_) => is_nested = true,
             }
+        }
+        if is_nested {
+            return Err(INTEGER.wrong_type(argument, "a nested list"));
         }
         return Ok(PerRow::Each(integers));
     }
@@ -250,103 +253,4 @@ pub fn counts(
         PerRow::One(count) => PerRow::One(clamp(count)),
         PerRow::Each(counts) => PerRow::Each(counts.into_iter().map(clamp).collect()),
     })
-}
-
-/// The knobs of a call and the order of its filters.
-pub struct Chain {
-    temperature: PerRow<f64>,
-    top_k: PerRow<usize>,
-    top_p: PerRow<f64>,
-    min_p: PerRow<f64>,
-    steps: Vec<Step>,
-}
-
-impl Chain {
-    pub fn new(
-        shape: Shape,
-        temperature: &Given<'_>,
-        top_k: &Given<'_>,
-        top_p: &Given<'_>,
-        min_p: &Given<'_>,
-        chain: &Given<'_>,
-    ) -> PyResult<Self> {
-        let mut knobs = Self {
-            temperature: numbers("temperature", knobs::TEMPERATURE, temperature, 1.0, shape)?,
-            top_k: counts("top_k", knobs::TOP_K, top_k, shape)?,
-            top_p: numbers("top_p", knobs::TOP_P, top_p, 1.0, shape)?,
-            min_p: numbers("min_p", knobs::MIN_P, min_p, 0.0, shape)?,
-            steps: PRESETS[0].1.to_vec(),
-        };
-        if let Some(chain) = &chain.0 {
-            knobs.steps = steps(chain)?;
-            knobs.refuse_unnamed(chain.py(), shape)?;
-        }
-        Ok(knobs)
-    }
-
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-
-    pub fn row(&self, row: usize) -> Knobs {
-        Knobs {
-            temperature: self.temperature.get(row),
-            top_k: self.top_k.get(row),
-            top_p: self.top_p.get(row),
-            min_p: self.min_p.get(row),
-        }
-    }
-
-    /// A tuple must name every knob that is set in any row. (A preset names them all.)
-    fn refuse_unnamed(&self, py: Python<'_>, shape: Shape) -> PyResult<()> {
-        for step in Step::ALL {
-            if !self.steps.contains(&step) && (0..shape.count).any(|row| step.is_set(&self.row(row))) {
-                let name = step.name();
-                let message = format!("chain must name every knob that is set, got none for '{name}'");
-                return Err(knob_error(py, message, "chain", name));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn steps(chain: &Bound<'_, PyAny>) -> PyResult<Vec<Step>> {
-    let py = chain.py();
-    if let Ok(name) = chain.cast::<PyString>() {
-        let name = name.to_cow()?;
-        if let Some((_, steps)) = PRESETS.iter().find(|(preset, _)| *preset == name) {
-            return Ok(steps.to_vec());
-        }
-        let names: Vec<String> = PRESETS.iter().map(|(name, _)| format!("'{name}'")).collect();
-        let message = format!(
-            "chain must be one of {} or a tuple of knob names, got {}",
-            names.join(", "),
-            chain.repr()?
-        );
-        return Err(knob_error(py, message, "chain", chain));
-    }
-    let wrong_type = |got: String| {
-        type_error(format!("chain must be a preset's name or a tuple of knob names, got {got}"))
-    };
-    if !(chain.is_instance_of::<PyTuple>() || chain.is_instance_of::<PyList>()) {
-        return Err(wrong_type(type_name(chain)));
-    }
-    let mut steps = vec![];
-    for name in chain.try_iter()? {
-        let name = name?;
-        let Ok(text) = name.cast::<PyString>() else {
-            return Err(wrong_type(format!("{} in it", type_name(&name))));
-        };
-        let Some(step) = Step::from_name(&text.to_cow()?) else {
-            let known = Step::ALL.map(Step::name).join(", ");
-            let message = format!("chain must name knobs among {known}, got {}", name.repr()?);
-            return Err(knob_error(py, message, "chain", name));
-        };
-        if steps.contains(&step) {
-            let message = format!("chain must name each knob once, got {} twice", name.repr()?);
-            return Err(knob_error(py, message, "chain", name));
-        }
-        steps.push(step);
-    }
-    Ok(steps)
 }

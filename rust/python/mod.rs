@@ -1,13 +1,20 @@
 //! The Python extension: check, release the GIL, call, wrap. The only place that names pyo3 or numpy.
 
+mod adjust;
 mod arrays;
+mod call;
+mod chain;
 mod chance;
 mod dlpack;
 mod errors;
 mod functions;
+mod keywords;
 mod knobs;
 mod layout;
+mod lists;
+mod logprobs;
 mod out;
+mod process;
 mod rows;
 mod sampling;
 mod stop;
@@ -42,6 +49,8 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(_set_simd_level, module)?)?;
     functions::register(module)?;
     sampling::register(module)?;
+    process::register(module)?;
+    logprobs::register(module)?;
     stop::register(module)?;
     tokens::register(module)
 }

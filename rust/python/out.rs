@@ -18,7 +18,6 @@ use pyo3::{intern, prelude::*};
 use super::arrays::{Logits, as_array, from_dlpack, kind_of, name_of};
 use super::errors::{knob_error, type_error};
 use super::rows::{Cells, Kind, Rows};
-use crate::error::Error;
 use crate::threads;
 
 /// Where results go.
@@ -107,17 +106,15 @@ impl Pairs<'_> {
     }
 
     /// Calls `kernel(i, logits, result)` for each row i, over threads where it pays.
-    ///
-    /// The error is that of a row which cannot be read: none, for rows that were checked before.
-    pub fn fill(&mut self, kernel: impl Fn(usize, &[f32], &mut [f32]) + Sync) -> Result<(), Error> {
+    pub fn fill(&mut self, kernel: impl Fn(usize, &[f32], &mut [f32]) + Sync) {
         let source = self.source;
         let vocab = self.target.ncols();
         // Tidy rows have stride 1: each is a slice.
         let results = self.target.axis_iter_mut(Axis(0)).map(|row| row.into_slice().unwrap_or_default());
-        let done = threads::map_rows(results.collect(), vocab, |i, result: &mut [f32]| {
+        threads::map_rows(results.collect(), vocab, |i, result: &mut [f32]| {
             with_scratch(|scratch| {
                 let row = match &source {
-                    Some(rows) => rows.row(i, scratch)?,
+                    Some(rows) => rows.row(i, scratch),
                     None => {
                         scratch.clear();
                         scratch.extend_from_slice(result);
@@ -125,10 +122,8 @@ impl Pairs<'_> {
                     }
                 };
                 kernel(i, row, result);
-                Ok(())
-            })
+            });
         });
-        done.into_iter().collect()
     }
 }
 

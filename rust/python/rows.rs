@@ -49,17 +49,15 @@ impl<'a> Rows<'a> {
         Rows { cells }
     }
 
-    /// Row `i`: borrowed where it is float32 with stride 1, else widened or copied into `scratch`.
-    ///
-    /// A finite float64 that becomes infinite is an [`Error::Logit`]; where the row has a NaN or `+inf`
-    /// at a lower token, the error names that one.
-    pub fn row<'s>(&'s self, i: usize, scratch: &'s mut Vec<f32>) -> Result<&'s [f32], Error> {
+    /// Row `i`: borrowed where it is float32 with stride 1, else widened or copied into `scratch`. A finite
+    /// float64 that is infinite as a float32 reads as `+inf`, which no check lets pass.
+    pub fn row<'s>(&'s self, i: usize, scratch: &'s mut Vec<f32>) -> &'s [f32] {
         match &self.cells {
             Cells::F32(cells) => match cells.row(i).to_slice() {
-                Some(row) => return Ok(row),
+                Some(row) => return row,
                 None => copy(scratch, cells.row(i), |x| x),
             },
-            Cells::F64(cells) => round(scratch, cells.row(i), i)?,
+            Cells::F64(cells) => copy(scratch, cells.row(i), round),
             Cells::F16(cells) => match cells.row(i).to_slice() {
                 Some(row) => {
                     scratch.resize(row.len(), 0.0);
@@ -69,7 +67,17 @@ impl<'a> Rows<'a> {
             },
             Cells::Bf16(cells) => copy(scratch, cells.row(i), |bits| f32::from_bits(u32::from(bits) << 16)),
         }
-        Ok(scratch)
+        scratch
+    }
+
+    /// An error about a logit, with the value that was given.
+    pub fn restore(&self, error: Error) -> Error {
+        match (&self.cells, error) {
+            (Cells::F64(cells), Error::Logit { row, token, value }) => {
+                Error::Logit { row, token, value: cells.get([row, token]).copied().unwrap_or(value) }
+            }
+            (_, error) => error,
+        }
     }
 
     /// Where element (0, 0) lies and how many elements on the next row and the next token are, for
@@ -93,18 +101,9 @@ fn copy<T: Copy>(scratch: &mut Vec<f32>, row: ArrayView1<'_, T>, widen: impl Fn(
     }
 }
 
-/// float64 rounded to float32, half to even.
+/// float64 rounded to float32, half to even; `+inf` for what is finite and too large.
 #[allow(clippy::cast_possible_truncation)]
-fn round(scratch: &mut Vec<f32>, row: ArrayView1<'_, f64>, i: usize) -> Result<(), Error> {
-    let overflows = |x: f64| x.is_finite() && (x as f32).is_infinite();
-    copy(scratch, row, |x| x as f32);
-    // A plain `or` over the row is vectorised; which token it was is asked only where there is one.
-    if row.fold(false, |found, x| found | overflows(*x)) {
-        let mut logits = row.iter().copied().enumerate();
-        if let Some((token, value)) = logits.find(|(_, x)| x.is_nan() || *x == f64::INFINITY || overflows(*x))
-        {
-            return Err(Error::Logit { row: i, token, value });
-        }
-    }
-    Ok(())
+fn round(x: f64) -> f32 {
+    let rounded = x as f32;
+    if rounded.is_infinite() && x.is_finite() { f32::INFINITY } else { rounded }
 }

@@ -168,6 +168,9 @@ kernels! {
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.
     fn store_log_probs(row: &[f32], maximum: f32, temperature: f64, ln_z: f64, out: &mut [f32]);
+    /// Writes the row with -inf where a bit of the packed mask is 0, or lies past its end, into `out`, of the
+    /// row's length.
+    fn store_masked(row: &[f32], words: &[i32], out: &mut [f32]);
     /// Multiplies every value by `factor`.
     fn multiply(values: &mut [f32], factor: f32);
 }

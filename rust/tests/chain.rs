@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rheostat::knobs::PRESETS;
 use rheostat::scratch::Scratch;
 use rheostat::simd::Level;
-use rheostat::{Error, Knobs, chain, law};
+use rheostat::{Error, Knobs, Step, chain, law, logprobs};
 use std::sync::{Mutex, PoisonError};
 
 /// The level is the process's: one test at a time moves it.
@@ -27,12 +27,36 @@ fn knobs() -> impl Strategy<Value = Knobs> {
     let top_k = prop_oneof![Just(0_usize), 1_usize..100, 1_usize..4000];
     let top_p = prop_oneof![Just(1.0), 1e-9_f64..1.0, 0.9_f64..1.0, Just(0.999_999)];
     let min_p = prop_oneof![Just(0.0), 1e-6_f64..1.0, Just(1.0)];
-    (temperature, top_k, top_p, min_p).prop_map(|(temperature, top_k, top_p, min_p)| Knobs {
-        temperature,
-        top_k,
-        top_p,
-        min_p,
+    let share = || prop_oneof![3 => Just(0.0), 1 => 1e-6_f64..1.0, 1 => 0.5_f64..1.0];
+    let typical_p = prop_oneof![3 => Just(1.0), 1 => 1e-6_f64..1.0, 1 => Just(0.95)];
+    let top_n_sigma = prop_oneof![3 => Just(0.0), 1 => 0.01_f64..5.0];
+    let others = (typical_p, share(), share(), share(), top_n_sigma, share(), prop::bool::weighted(0.3));
+    (temperature, top_k, top_p, min_p, others).prop_map(|(temperature, top_k, top_p, min_p, others)| {
+        let (typical_p, epsilon_cutoff, eta_cutoff, top_h, top_n_sigma, xtc_threshold, xtc) = others;
+        Knobs {
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            typical_p,
+            epsilon_cutoff,
+            eta_cutoff,
+            top_h,
+            top_n_sigma,
+            xtc_threshold,
+            xtc_probability: f64::from(u8::from(xtc)),
+        }
     })
+}
+
+/// A preset with what it does not name after it, or every step in any order.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let preset = (0..PRESETS.len()).prop_map(|preset| {
+        let steps = PRESETS[preset].1;
+        let after = Step::AFTER.into_iter().filter(|step| !steps.contains(step));
+        steps.iter().copied().chain(after).collect()
+    });
+    prop_oneof![preset, Just(Step::ALL.to_vec()).prop_shuffle()]
 }
 
 proptest! {
@@ -40,13 +64,12 @@ proptest! {
 
     #[test]
     fn kept_sets_and_draws_match_naive(
-        row in row(), knobs in knobs(), preset in 0..PRESETS.len(), us in prop::collection::vec(any::<u64>(), 3)
+        row in row(), knobs in knobs(), steps in steps(), us in prop::collection::vec(any::<u64>(), 3)
     ) {
-        let steps = PRESETS[preset].1;
-        let (wanted, t) = naive::keep(&row, &knobs, steps);
+        let (wanted, t) = naive::keep(&row, &knobs, &steps);
         let mut scratch = Scratch::default();
         at_every_level(|level| {
-            let kept = chain::keep(&row, &knobs, steps, &mut scratch).expect("a good row");
+            let kept = chain::keep(&row, &knobs, &steps, &mut scratch).expect("a good row");
             let ids: Vec<usize> = kept.tokens().map(|(id, _)| id).collect();
             assert_eq!(ids, wanted, "{}", level.name());
             let mut urn = kept.into_urn();
@@ -74,6 +97,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn ranks_and_the_best_match_a_sort(row in row(), picks in prop::collection::vec(any::<u32>(), 0..20), top in 0_usize..40) {
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        order.sort_by(|&a, &b| row[b].partial_cmp(&row[a]).expect("no NaN").then(a.cmp(&b)));
+        let ids: Vec<u32> = picks.iter().map(|pick| pick % row.len() as u32).collect();
+        let place = |id: &u32| 1 + order.iter().position(|at| *at == *id as usize).expect("an id of the row");
+        prop_assert_eq!(logprobs::ranks(&row, &ids), ids.iter().map(place).collect::<Vec<_>>());
+
+        let mut scratch = Scratch::default();
+        let kept = chain::keep(&row, &Knobs::default(), &[], &mut scratch).expect("a good row");
+        let (own, best) = logprobs::logprobs(kept, &ids, top);
+        let alive = order.iter().copied().filter(|id| row[*id] > f32::NEG_INFINITY).take(top);
+        prop_assert!(best.iter().map(|(id, _)| *id as usize).eq(alive));
+        for (id, log_p) in ids.iter().zip(own) {
+            let found = best.iter().find(|(at, _)| at == id);
+            prop_assert!(found.is_none_or(|(_, best)| *best == log_p));
+        }
+    }
+}
+
 #[test]
 fn a_bad_row_is_an_error_that_names_the_lowest_token() {
     let keep = |row: &[f32]| chain::keep(row, &Knobs::default(), &[], &mut Scratch::default()).err();
@@ -97,7 +141,7 @@ fn wide_rows_match_naive() {
     let coarse: Vec<f32> = smooth.iter().map(|x| (x * 2.0).round()).collect();
     for row in [smooth, coarse] {
         for (top_k, top_p) in [(0, 0.9), (0, 0.999_999), (20_000, 1.0), (30_000, 0.5)] {
-            let knobs = Knobs { temperature: 1.5, top_k, top_p, min_p: 0.0 };
+            let knobs = Knobs { temperature: 1.5, top_k, top_p, ..Knobs::default() };
             let (wanted, _) = naive::keep(&row, &knobs, PRESETS[0].1);
             at_every_level(|level| {
                 let mut scratch = Scratch::default();

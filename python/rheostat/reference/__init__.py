@@ -1,24 +1,29 @@
 """The whole library in NumPy: short, slow, and what the fast code must equal bit by bit.
 
-Read `law` first, then `chain`, then the rest in any order. The names, signatures and errors are those of
-`rheostat`.
+Read `law` first, then `cuts`, `chain`, `masks` and `penalties`, then the rest in any order; `table` lists
+every knob. The names, signatures and errors are those of `rheostat`.
 """
 
 from rheostat.errors import KnobError, LogitsError
 from rheostat.reference.build import build_info, set_num_threads
+from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
+from rheostat.reference.logprobs import logprobs
+from rheostat.reference.process import process
 from rheostat.reference.sampling import choose, kept, sample
 from rheostat.reference.softmax import log_softmax, softmax
 from rheostat.reference.stop import StopMatcher, StopSet
 from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
+from rheostat.results import Logprobs
 from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
     "KnobError",
     "LogitsError",
+    "Logprobs",
     "StopBatch",
     "StopHit",
     "StopMatcher",
@@ -26,9 +31,12 @@ __all__ = [
     "TokenTable",
     "build_info",
     "choose",
+    "explain",
     "kept",
     "log_softmax",
+    "logprobs",
     "min_p",
+    "process",
     "sample",
     "set_num_threads",
     "softmax",

@@ -1,132 +1,124 @@
-"""The chain: filters in an order, each working on what the ones before it have kept.
+"""The chain: steps in an order, each working on what the ones before it have kept.
 
-State between steps: the kept tokens' logits x (n,) float32 in id order, and the temperature applied so far (1
-before its place). A filter answers with a mask over them; it never sees what is no longer kept, which is why
-`sample(top_p(x, p)) == sample(x, top_p=p)`.
+A step is the temperature, a cut (see `cuts`) or a Python callable. It never sees what is no longer kept,
+which is why `sample(top_p(x, p)) == sample(x, top_p=p)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import KnobError
-from rheostat.reference import knobs as rules
-from rheostat.reference import law
+from rheostat.reference.cuts import CUTS, Kept, keep_first
+from rheostat.reference.softmax import softmax_row
+from rheostat.reference.table import STEPS, Knobs
 
 Row = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Ids = NDArray[np.int64]
+Step = str | Callable[[Ids, Row, Row], Any]
 
-PRESETS = {
+PRESETS: dict[str, tuple[str, ...]] = {
     "vllm": ("temperature", "min_p", "top_k", "top_p"),
-    "hf": ("temperature", "top_k", "top_p", "min_p"),
-    "llama.cpp": ("top_k", "top_p", "min_p", "temperature"),
-}
-OFF = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+    "hf": (
+        "temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff",
+    ),
+    "llama.cpp": ("top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "xtc", "temperature"),
+}  # fmt: skip
+
+# What is set but not named by a preset runs after it, in this order.
+AFTER = ("top_n_sigma", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_h", "xtc")
 
 
-class Knobs(NamedTuple):
-    """One row's knobs, checked."""
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-
-
-def keep_first(x: Row) -> Mask:
-    """Greedy: exactly the first token in the law's order."""
-    mask = np.zeros(x.size, np.bool_)
-    mask[law.first(x)] = True
-    return mask
-
-
-def keep_top_k(x: Row, k: int) -> Mask:
-    """The first k tokens in the law's order; 0 keeps all. (Fan et al. 2018)"""
-    mask = np.zeros(x.size, np.bool_)
-    mask[law.order(x)[: k or None]] = True
-    return mask
-
-
-def keep_top_p(x: Row, p: float, temperature: float) -> Mask:
-    """The nucleus: the shortest prefix of the law's order with sum(W) >= ceil(p * S). (Holtzman et al. 2020)
-
-    The token that crosses p is kept, so at least one always is; 1 keeps all.
-    """
-    if p == 1:
-        return np.ones(x.size, np.bool_)
-    order = law.order(x)
-    w = law.integer_weights(x, temperature)
-    cumulative = np.cumsum(w[order], dtype=np.uint64)
-    target = law.share(p, law.total(w))
-    size = int(np.searchsorted(cumulative, np.uint64(target), side="left")) + 1
-    mask = np.zeros(x.size, np.bool_)
-    mask[order[:size]] = True
-    return mask
-
-
-def keep_min_p(x: Row, min_p: float, temperature: float) -> Mask:
-    """W >= ceil(min_p * 2**43), 2**43 being the weight of the largest; 0 keeps all. (Nguyen et al. 2024)"""
-    return law.integer_weights(x, temperature) >= np.uint64(law.share(min_p, law.UNIT))
-
-
-def run(x: Row, knobs: Knobs, chain: Sequence[str]) -> tuple[NDArray[np.int64], float]:
-    """The ids kept by the whole chain, ascending, and the temperature they are drawn at."""
+def run(x: Row, knobs: Knobs, chain: Sequence[Step], xtc: bool = False) -> Kept:
+    """What the whole chain keeps, with the temperature to draw at; `xtc` is whether chance lets XTC act."""
     ids = np.flatnonzero(x > -np.inf)
-    temperature = 1.0
+    kept = Kept(ids, x[ids], 1.0)
     for step in chain:
-        kept = x[ids]
-        at = temperature or 1.0  # after greedy one token is left, and every temperature weighs it the same
-        if step == "temperature":
-            temperature = knobs.temperature
-            mask = keep_first(kept) if temperature == 0 else np.ones(ids.size, np.bool_)
-        elif step == "top_k":
-            mask = keep_top_k(kept, knobs.top_k)
-        elif step == "top_p":
-            mask = keep_top_p(kept, knobs.top_p, at)
-        else:
-            mask = keep_min_p(kept, knobs.min_p, at)
-        ids = ids[mask]
-    return ids, temperature or 1.0
+        kept = take(kept, step, knobs, xtc)
+    return kept
 
 
-def chain_of(chain: Any, knobs: Sequence[Knobs]) -> tuple[str, ...]:
-    """The order of the filters, from a preset's name or a tuple of knob names."""
+def take(kept: Kept, step: Step, knobs: Knobs, xtc: bool) -> Kept:
+    """One step of the chain."""
+    if callable(step):
+        return _only(kept, call(step, kept))
+    if not knobs.sets(step) or (step == "xtc" and not xtc):
+        return kept
+    if step != "temperature":
+        return _only(kept, CUTS[step](kept, knobs))
+    if knobs.temperature == 0:  # one token is left, and every temperature weighs it the same
+        return _only(kept, keep_first(kept))
+    return kept._replace(temperature=knobs.temperature)
+
+
+def call(step: Callable[[Ids, Row, Row], Any], kept: Kept) -> Mask:
+    """What a callable keeps of the survivors' (ids, logits, probabilities): a mask over them, or ids among
+    them.
+    """
+    name = getattr(step, "__name__", type(step).__name__)
+    answer = step(kept.ids.copy(), kept.x.copy(), softmax_row(kept.x, kept.temperature))
+    array = np.asarray(answer)
+    if array.dtype.kind not in "biu" and array.size:
+        got = f"an array of {array.dtype}"
+        raise TypeError(f"chain must have callables that return a boolean mask or ids, got {got} from {name}")
+    if array.dtype.kind == "b":
+        if array.shape != kept.ids.shape:
+            rule = f"chain must have callables whose mask has shape ({kept.ids.size},)"
+            message = f"{rule}, got shape {array.shape} from {name}"
+            raise KnobError(message, "chain", array.shape)
+        mask = array
+    else:
+        strangers = np.setdiff1d(array, kept.ids)
+        if strangers.size:
+            message = (
+                f"chain must have callables that return ids they were given, got {strangers[0]} from {name}"
+            )
+            raise KnobError(message, "chain", int(strangers[0]))
+        mask = np.isin(kept.ids, array)
+    if not mask.any():
+        raise KnobError(
+            f"chain must have callables that keep at least one token, got none from {name}", "chain", 0
+        )
+    return mask
+
+
+def chain_of(chain: Any, knobs: Sequence[Knobs]) -> tuple[Step, ...]:
+    """The order of the steps, from a preset's name or a tuple of knob names and callables."""
     if isinstance(chain, str):
         if chain not in PRESETS:
             names = ", ".join(map(repr, PRESETS))
             raise KnobError(
                 f"chain must be one of {names} or a tuple of knob names, got {chain!r}", "chain", chain
             )
-        return PRESETS[chain]
+        preset = PRESETS[chain]
+        return preset + tuple(step for step in AFTER if step not in preset and _set_in_any(step, knobs))
     if not isinstance(chain, tuple | list):
         raise TypeError(f"chain must be a preset's name or a tuple of knob names, got {type(chain).__name__}")
-    for at, name in enumerate(chain):
-        if not isinstance(name, str):
+    for at, step in enumerate(chain):
+        if callable(step):
+            continue
+        if not isinstance(step, str):
             raise TypeError(
-                f"chain must be a preset's name or a tuple of knob names, got {type(name).__name__} in it"
+                f"chain must be a preset's name or a tuple of knob names, got {type(step).__name__} in it"
             )
-        if name not in OFF:
-            raise KnobError(f"chain must name knobs among {', '.join(OFF)}, got {name!r}", "chain", name)
-        if name in chain[:at]:
-            raise KnobError(f"chain must name each knob once, got {name!r} twice", "chain", name)
-    for name, off in OFF.items():
-        if name not in chain and any(getattr(row, name) != off for row in knobs):
-            raise KnobError(f"chain must name every knob that is set, got none for {name!r}", "chain", name)
+        if step not in STEPS:
+            raise KnobError(f"chain must name knobs among {', '.join(STEPS)}, got {step!r}", "chain", step)
+        if step in chain[:at]:
+            raise KnobError(f"chain must name each knob once, got {step!r} twice", "chain", step)
+    for step in STEPS:
+        if step not in chain and _set_in_any(step, knobs):
+            raise KnobError(f"chain must name every knob that is set, got none for {step!r}", "chain", step)
     return tuple(chain)
 
 
-def knobs_of(rows: int, is_row: bool, temperature: Any, top_k: Any, top_p: Any, min_p: Any) -> list[Knobs]:
-    """One `Knobs` for each row, from scalars or one value per row."""
-    columns = [
-        rules.per_row(
-            "temperature", rules.TEMPERATURE, rules.number_of("temperature", temperature), rows, is_row
-        ),
-        rules.per_row("top_k", rules.TOP_K, rules.integer_of("top_k", top_k), rows, is_row),
-        rules.per_row("top_p", rules.TOP_P, rules.number_of("top_p", top_p), rows, is_row),
-        rules.per_row("min_p", rules.MIN_P, rules.number_of("min_p", min_p), rows, is_row),
-    ]
-    return [Knobs(*row) for row in zip(*columns, strict=True)]
+def _set_in_any(step: str, knobs: Sequence[Knobs]) -> bool:
+    return any(row.sets(step) for row in knobs)
+
+
+def _only(kept: Kept, mask: Mask) -> Kept:
+    return kept._replace(ids=kept.ids[mask], x=kept.x[mask])

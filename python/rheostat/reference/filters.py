@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from rheostat.reference import chain
 from rheostat.reference import knobs as rules
 from rheostat.reference.arrays import as_logits, as_out, check_row, finish
+from rheostat.reference.table import Knobs
 
 Row = NDArray[np.float32]
 
@@ -46,9 +47,9 @@ def _filter(
     checked = [check_row(x, row) for row in range(len(x))]  # every row before any is written
     results = []
     for row, t, v in zip(checked, temperatures, values, strict=True):
-        knobs = chain.Knobs(temperature=t)._replace(**{knob: v})
-        ids, _ = chain.run(row, knobs, ("temperature", knob))
+        ids = chain.run(row, Knobs(temperature=t, **{knob: v}), ("temperature", knob)).ids
         kept = np.full_like(row, -np.inf)
         kept[ids] = row[ids]
         results.append(kept)
-    return finish(results, target)
+    result: Row = finish(results, target)
+    return result

@@ -14,6 +14,28 @@ TEMPERATURE = ("must be 0 or in [1e-30, 1e30]", lambda t: t == 0 or 1e-30 <= t <
 TOP_K = ("must be at least 0, where 0 is off", lambda k: k >= 0)
 TOP_P = ("must be in (0, 1]", lambda p: 0 < p <= 1)
 MIN_P = ("must be in [0, 1]", lambda p: 0 <= p <= 1)
+TYPICAL_P = TOP_P
+CUTOFF = ("must be in [0, 1), where 0 is off", lambda e: 0 <= e < 1)
+TOP_H = ("must be in [0, 1], where 0 is off", lambda h: 0 <= h <= 1)
+TOP_N_SIGMA = ("must be at least 0 and finite, where 0 is off", lambda n: 0 <= n < math.inf)
+XTC_THRESHOLD = MIN_P
+XTC_PROBABILITY = MIN_P
+VOCAB_SIZE = ("must be at least 1", lambda size: size >= 1)
+COUNT = TOP_K
+LENGTH = ("must be at least 0", lambda n: n >= 0)
+WINDOW = LENGTH
+
+# Penalties and biases are rounded to float32, where they must still be numbers.
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT32_TINY = 2.0**-149
+FINITE = ("must be finite in float32", lambda v: abs(v) <= FLOAT32_MAX)
+BIAS = (
+    "must hold biases that are -inf or finite in float32",
+    lambda v: v == -math.inf or abs(v) <= FLOAT32_MAX,
+)
+REPETITION = ("must be positive and finite in float32", lambda r: FLOAT32_TINY <= r <= FLOAT32_MAX)
+DRY_MULTIPLIER = ("must be at least 0 and finite in float32", lambda m: 0 <= m <= FLOAT32_MAX)
+DRY_BASE = ("must be at least 1 and finite in float32", lambda b: 1 <= b <= FLOAT32_MAX)
 WORD = ("must be in [0, 2**64)", lambda i: 0 <= i < 2**64)
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -37,8 +59,8 @@ def number_of(argument: str, value: Any) -> float | list[float]:
     array = as_array(argument, value, "a number", "number")
     if array.dtype.kind not in "fiu":
         raise _wrong_type(argument, "a number", "number", f"an array of {array.dtype}")
-    numbers: float | list[float] = array.astype(np.float64).tolist()
-    return numbers
+    numbers: list[float] = np.atleast_1d(array.astype(np.float64)).tolist()
+    return numbers if array.ndim else numbers[0]
 
 
 def integer_of(argument: str, value: Any) -> int | list[int]:
@@ -55,8 +77,8 @@ def integer_of(argument: str, value: Any) -> int | list[int]:
     array = as_array(argument, value, "an integer", "integer")
     if array.dtype.kind not in "iu":
         raise _wrong_type(argument, "an integer", "integer", f"an array of {array.dtype}")
-    integers: int | list[int] = array.tolist()
-    return integers
+    integers: list[int] = np.atleast_1d(array).tolist()
+    return integers if array.ndim else integers[0]
 
 
 def per_row(argument: str, rule: Rule, value: Any, rows: int, is_row: bool) -> list[Any]:

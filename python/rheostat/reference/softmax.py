@@ -25,7 +25,7 @@ def softmax_row(x: Row, temperature: float) -> Row:
 
 
 def log_softmax_row(x: Row, temperature: float) -> Row:
-    """ln p = (x - m) / T - ln(Z / 2**43) in float64, rounded once: (n,) float32; 0 and -inf at T = 0."""
+    """ln p = (x - m) / T - ln(Z / 2**43) in float64, rounded once: (n,). 0 and -inf at temperature 0."""
     if temperature == 0:
         p = np.full_like(x, -np.inf)
         p[law.first(x)] = 0
@@ -53,4 +53,5 @@ def _map_rows(function: Any, logits: ArrayLike, temperature: Any, out: Row | Non
     temperatures = rules.per_row("temperature", rules.TEMPERATURE, number, len(x), is_row)
     checked = [check_row(x, row) for row in range(len(x))]  # every row before any is written
     results = [function(row, t) for row, t in zip(checked, temperatures, strict=True)]
-    return finish(results, target)
+    result: Row = finish(results, target)
+    return result

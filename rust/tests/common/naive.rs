@@ -49,6 +49,37 @@ pub fn share(p: f64, s: u64) -> u64 {
     (mantissa as u128 * u128::from(s)).div_ceil(1 << shift) as u64
 }
 
+/// The law's logarithm.
+pub fn ln(z: f64) -> f64 {
+    let (mut b, mut e) = (z, 0);
+    while b < 0.7071067811865476 {
+        (b, e) = (b * 2.0, e - 1);
+    }
+    while b >= 1.4142135623730951 {
+        (b, e) = (b / 2.0, e + 1);
+    }
+    let s = (b - 1.0) / (b + 1.0);
+    let a = (1..=23).rev().step_by(2).fold(0.0, |a, k| a * (s * s) + 1.0 / f64::from(k));
+    f64::from(e) * 0.6931471805599453 + 2.0 * s * a
+}
+
+/// One value per id, added in 16 lanes, and these in order.
+pub fn lane_sum(ids: &[usize], value: impl Fn(usize) -> f64) -> f64 {
+    let lane = |lane: usize| ids.iter().filter(|id| *id % 16 == lane).fold(0.0, |sum, id| sum + value(*id));
+    (0..16).fold(0.0, |sum, at| sum + lane(at))
+}
+
+/// The shortest prefix of the order that weighs ceil(p * the sum).
+fn prefix(order: &[usize], weight: impl Fn(usize) -> u64, p: f64) -> Vec<usize> {
+    let target = share(p, order.iter().map(|id| weight(*id)).sum());
+    let (mut size, mut sum) = (0, 0);
+    while sum < target {
+        sum += weight(order[size]);
+        size += 1;
+    }
+    order[..size].to_vec()
+}
+
 /// The kept ids, ascending, and the temperature they are drawn at.
 pub fn keep(row: &[f32], knobs: &Knobs, chain: &[Step]) -> (Vec<usize>, f64) {
     let mut ids: Vec<usize> = (0..row.len()).filter(|&id| row[id] > f32::NEG_INFINITY).collect();
@@ -58,23 +89,62 @@ pub fn keep(row: &[f32], knobs: &Knobs, chain: &[Step]) -> (Vec<usize>, f64) {
         let weight = |id: usize| integer_weight(row[id], m, temperature);
         let mut order = ids.clone();
         order.sort_by(|&a, &b| row[b].partial_cmp(&row[a]).expect("no NaN").then(a.cmp(&b)));
+        let s: u64 = ids.iter().map(|&id| weight(id)).sum();
+        let log_p_of = |id: usize, s: u64| {
+            (f64::from(row[id]) - f64::from(m)) / temperature - ln(s as f64 / 2.0_f64.powi(43))
+        };
+        let log_p = |id: usize| log_p_of(id, s);
+        let term = |id: usize, s: u64| {
+            if weight(id) == 0 { 0.0 } else { weight(id) as f64 / s as f64 * log_p_of(id, s) }
+        };
+        let entropy = || -lane_sum(&ids, |id| term(id, s));
+        if !step.is_set(knobs) {
+            continue;
+        }
         match step {
             Step::Temperature if knobs.temperature == 0.0 => ids = vec![order[0]],
             Step::Temperature => temperature = knobs.temperature,
-            Step::TopK if knobs.top_k == 0 => {}
             Step::TopK => ids = order.into_iter().take(knobs.top_k).collect(),
-            Step::TopP if knobs.top_p == 1.0 => {}
-            Step::TopP => {
-                let s: u64 = ids.iter().map(|&id| weight(id)).sum();
-                let target = share(knobs.top_p, s);
-                let (mut size, mut sum) = (0, 0);
-                while sum < target {
-                    sum += weight(order[size]);
-                    size += 1;
-                }
-                ids = order.into_iter().take(size).collect();
-            }
+            Step::TopP => ids = prefix(&order, weight, knobs.top_p),
             Step::MinP => ids.retain(|&id| weight(id) >= share(knobs.min_p, 1 << 43)),
+            Step::TypicalP => {
+                let h = entropy();
+                let deviation = |id: usize| (log_p(id) + h).abs();
+                let mut typical = ids.clone();
+                typical.sort_by(|&a, &b| deviation(a).total_cmp(&deviation(b)).then(a.cmp(&b)));
+                let last = *prefix(&typical, weight, knobs.typical_p).last().expect("a share above 0");
+                ids.retain(|&id| deviation(id) <= deviation(last));
+            }
+            Step::EpsilonCutoff => {
+                let least = share(knobs.epsilon_cutoff, s);
+                ids.retain(|&id| id == order[0] || weight(id) >= least);
+            }
+            Step::EtaCutoff => {
+                let log_epsilon = ln(knobs.eta_cutoff);
+                let bound = f64::min(log_epsilon, 0.5 * log_epsilon - entropy());
+                ids.retain(|&id| id == order[0] || log_p(id) >= bound);
+            }
+            Step::TopH => {
+                order.truncate(100);
+                let s: u64 = order.iter().map(|&id| weight(id)).sum();
+                let running = |size: usize| order[..size].iter().fold(0.0, |sum, &id| sum - term(id, s));
+                let total = running(order.len());
+                let within = |size: &usize| running(*size) <= knobs.top_h * total;
+                let size = (1..=order.len()).take_while(within).count().max(1);
+                ids = order[..size].to_vec();
+            }
+            Step::TopNSigma => {
+                let mean = lane_sum(&ids, |id| f64::from(row[id])) / ids.len() as f64;
+                let square = |id: usize| (f64::from(row[id]) - mean) * (f64::from(row[id]) - mean);
+                let sigma = (lane_sum(&ids, square) / ids.len() as f64).sqrt();
+                let bound = f64::from(m) - knobs.top_n_sigma * sigma;
+                ids.retain(|&id| f64::from(row[id]) >= bound);
+            }
+            Step::Xtc => {
+                let least = share(knobs.xtc_threshold, s);
+                let likely: Vec<usize> = order.into_iter().filter(|&id| weight(id) >= least).collect();
+                ids.retain(|id| !likely.contains(id) || likely.last() == Some(id));
+            }
         }
         ids.sort_unstable();
     }

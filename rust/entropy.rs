@@ -1,0 +1,45 @@
+//! Float64 over a kept set: log-probabilities, and sums in the one order that the law gives them.
+
+use crate::law;
+
+/// Float64 sums run in so many lanes.
+const LANES: usize = 16;
+
+/// The sum of one value per token, in the law's order: lane id % 16 adds its own in id order, then the lanes
+/// are added. An order has to be written down, since float64 addition is not associative.
+#[must_use]
+pub fn lane_sum(ids: &[u32], value: impl Fn(usize) -> f64) -> f64 {
+    let mut lanes = [0.0; LANES];
+    for (at, id) in ids.iter().enumerate() {
+        lanes[*id as usize % LANES] += value(at);
+    }
+    lanes.iter().sum()
+}
+
+/// The log-probabilities of a kept set: l = (x - m) / T - ln(S / 2**43). The logarithm is taken once.
+#[derive(Clone, Copy, Debug)]
+pub struct LogProbs {
+    maximum: f64,
+    temperature: f64,
+    ln_sum: f64,
+}
+
+impl LogProbs {
+    /// Of a set with this maximum and this sum of integer weights.
+    #[must_use]
+    pub fn new(maximum: f32, temperature: f64, sum: u64) -> Self {
+        Self { maximum: maximum.into(), temperature, ln_sum: law::ln(sum as f64 / law::UNIT as f64) }
+    }
+
+    /// The logarithm of a kept token's probability.
+    #[must_use]
+    pub fn of(&self, x: f32) -> f64 {
+        (f64::from(x) - self.maximum) / self.temperature - self.ln_sum
+    }
+}
+
+/// -p ln p of a token with integer weight `weight` in a set of weight `sum`; 0 where it weighs nothing.
+#[must_use]
+pub fn surprise(weight: u64, sum: u64, log_p: f64) -> f64 {
+    if weight == 0 { 0.0 } else { -(weight as f64 / sum as f64 * log_p) }
+}

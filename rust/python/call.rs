@@ -1,0 +1,162 @@
+//! The rows of a call with all that acts on them, checked; the way from a row to what is kept of it.
+
+use pyo3::prelude::*;
+
+use super::adjust::Adjustments;
+use super::arrays::Logits;
+use super::chain::{Chain, Hot, knobs_of};
+use super::chance::{Chance, Chances, Source};
+use super::errors::{knob_error, to_python};
+use super::keywords::Keywords;
+use super::knobs::{Given, PerRow, Shape};
+use super::{WORTH_DETACHING, detach_if};
+use crate::chain::Kept;
+use crate::scratch::{self, Scratch};
+use crate::{Error, Knobs, Step, law, threads};
+
+/// Logits, and for each row its knobs and its history; one chain for all.
+pub struct Call<'py> {
+    pub logits: Logits<'py>,
+    pub shape: Shape,
+    pub adjustments: Adjustments,
+    knobs: PerRow<Knobs>,
+    chain: Chain,
+}
+
+/// Why a row has no result.
+pub enum Failure {
+    Law(Error),
+    /// What a callable in the chain has raised.
+    Python(PyErr),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+/// A row after masks, biases and penalties.
+pub struct Shaped<'a> {
+    /// Its place in the batch.
+    pub at: usize,
+    pub x: &'a [f32],
+    maximum: f32,
+    knobs: Knobs,
+    chain: &'a Chain,
+    scratch: &'a mut Scratch,
+}
+
+impl Shaped<'_> {
+    /// Whether chance lets XTC act on this row.
+    pub fn opens(&self, chance: Chance) -> bool {
+        chance.opens(self.knobs.xtc_probability)
+    }
+
+    /// What the chain keeps of it; `xtc` is whether XTC acts.
+    pub fn keep(&mut self, xtc: bool) -> PyResult<Kept<'_>> {
+        let mut kept = Kept::whole(self.x, self.maximum, self.scratch);
+        self.chain.run(&mut kept, &self.knobs.with_xtc(xtc))?;
+        Ok(kept)
+    }
+
+    /// For each chance what the chain keeps, where only XTC's gate tells them apart: `work` gets their places
+    /// in the list with the same kept set.
+    pub fn keep_by_gate(
+        &mut self,
+        chances: &[Chance],
+        mut work: impl FnMut(&[usize], Kept<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Some(first) = chances.first().map(|chance| self.opens(*chance)) else { return Ok(()) };
+        for gate in [first, !first] {
+            let places: Vec<usize> = (0..chances.len()).filter(|&c| self.opens(chances[c]) == gate).collect();
+            if !places.is_empty() {
+                work(&places, self.keep(gate)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'py> Call<'py> {
+    pub fn new(
+        logits: &Bound<'py, PyAny>,
+        hot: &Hot<'py>,
+        chain: &Given<'py>,
+        keywords: &Keywords<'py>,
+    ) -> PyResult<Self> {
+        let py = logits.py();
+        let logits = Logits::extract(logits)?;
+        let shape = Shape { count: logits.rows(), is_row: logits.is_row() };
+        let knobs = knobs_of(shape, hot, keywords)?;
+        let adjustments = Adjustments::new(py, shape, logits.vocab(), keywords)?;
+        let chain = Chain::new(chain, &knobs, shape)?;
+        Ok(Self { logits, shape, adjustments, knobs, chain })
+    }
+
+    /// A chance for each row, or for each token wanted of a single one.
+    pub fn chances(&self, py: Python<'py>, source: &Source<'py>) -> PyResult<Chances> {
+        if let Some(u) = source.u.0.as_ref().filter(|u| !u.is_none())
+            && self.has_xtc()
+        {
+            let message = "u must come without xtc_probability, got both".to_owned();
+            return Err(knob_error(py, message, "u", u));
+        }
+        Chances::new(py, source, self.shape, true)
+    }
+
+    /// Where each row has one result, chance decides XTC alone.
+    pub fn chance_per_row(&self, py: Python<'py>, source: &Source<'py>) -> PyResult<Chances> {
+        Chances::per_row(py, source, self.shape, self.has_xtc())
+    }
+
+    fn has_xtc(&self) -> bool {
+        self.knobs.set_in_any(Step::Xtc, self.shape)
+    }
+
+    /// `work` on every row, over threads where it pays; the error of the lowest row that has one. With a
+    /// callable in the chain row by row, on this thread, which keeps the GIL.
+    pub fn rows<R: Send>(
+        &self,
+        py: Python<'py>,
+        work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
+    ) -> PyResult<Vec<R>> {
+        let rows = self.logits.view();
+        let (count, vocab) = (self.shape.count, self.logits.vocab());
+        let (knobs, adjustments, chain) = (&self.knobs, &self.adjustments, &self.chain);
+        let shaped = |at: usize, buffers: (&mut Vec<f32>, &mut Vec<f32>), scratch: &mut Scratch| {
+            let restore = |error: Error| Failure::Law(rows.restore(error.in_row(at)));
+            let given = rows.row(at, buffers.0);
+            let x = match adjustments.row(at) {
+                None => given,
+                Some(adjustment) => {
+                    adjustment.apply(given, at, buffers.1).map_err(restore)?;
+                    buffers.1.as_slice()
+                }
+            };
+            let maximum = law::check_row(x).map_err(restore)?;
+            work(Shaped { at, x, maximum, knobs: knobs.get(at), chain, scratch })
+        };
+        let one = |at: usize, scratch: &mut Scratch| {
+            let (mut row, mut after) =
+                (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
+            let result = shaped(at, (&mut row, &mut after), scratch);
+            (scratch.row, scratch.shaped) = (row, after);
+            result
+        };
+        let results = if chain.calls() {
+            (0..count).map(|at| scratch::with(|scratch| one(at, scratch))).collect()
+        } else {
+            detach_if(py, count * vocab >= WORTH_DETACHING, || {
+                let results = threads::map_rows((0..count).collect(), vocab, |at, _| {
+                    scratch::with(|scratch| one(at, scratch))
+                });
+                results.into_iter().collect::<Result<Vec<R>, Failure>>()
+            })
+        };
+        results.map_err(|failure| match failure {
+            Failure::Law(error) => to_python(py, &error),
+            Failure::Python(error) => error,
+        })
+    }
+}

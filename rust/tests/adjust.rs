@@ -1,0 +1,356 @@
+//! Masks, biases and penalties of one row at every SIMD level, against twins that go token by token.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use rheostat::adjust::Adjustment;
+use rheostat::dry::Dry;
+use rheostat::history::{History, repeats, window};
+use rheostat::masks::{Ids, Masks};
+use rheostat::penalties::Penalties;
+use rheostat::simd::{self, Level};
+use rheostat::{Error, law};
+
+/// Ids of the histories and lists: few, so that they meet.
+const FEW: u32 = 6;
+
+fn ids(most: usize) -> impl Strategy<Value = Vec<u32>> {
+    prop::collection::vec(0..FEW, 0..most)
+}
+
+fn list() -> impl Strategy<Value = Option<Ids>> {
+    prop::option::of(ids(4).prop_map(Ids::from))
+}
+
+fn rows() -> impl Strategy<Value = Vec<f32>> {
+    let logit = prop_oneof![
+        30 => -30.0_f32..30.0,
+        1 => Just(f32::NEG_INFINITY),
+        1 => prop::sample::select(vec![f32::NAN, f32::INFINITY, 3e38, -3e38, -0.0]),
+    ];
+    let short = prop::collection::vec(logit.clone(), 1..9);
+    prop_oneof![4 => short, 1 => prop::collection::vec(logit, 30..100)]
+}
+
+fn words() -> impl Strategy<Value = Vec<i32>> {
+    let word = prop_oneof![any::<i32>(), Just(0), Just(-1), (0_u32..8).prop_map(|bit| 1 << bit)];
+    prop::collection::vec(word, 0..5)
+}
+
+prop_compose! {
+    fn masks()(
+        vocab_size in prop::option::weighted(0.2, 1_usize..12),
+        allowed_token_ids in prop::option::weighted(0.2, prop::collection::vec(0..100_u32, 0..8)),
+        bitmask in prop::option::weighted(0.4, words()),
+        banned_token_ids in list(),
+        bad_words in prop::option::of(prop::collection::vec(prop::collection::vec(0..FEW, 1..4), 0..4)),
+        no_repeat_ngram_size in 0_usize..4,
+        min_tokens in 0_usize..8,
+        eos_token_id in list(),
+        stop_token_ids in list(),
+    ) -> Masks {
+        Masks {
+            vocab_size,
+            allowed_token_ids: allowed_token_ids.map(Ids::from),
+            bitmask: bitmask.map(Into::into),
+            banned_token_ids,
+            bad_words: bad_words.map(|words| words.into_iter().map(Ids::from).collect()),
+            no_repeat_ngram_size,
+            min_tokens,
+            eos_token_id,
+            stop_token_ids,
+        }
+    }
+}
+
+fn bias() -> impl Strategy<Value = f64> {
+    prop_oneof![8 => -5.0_f64..5.0, 1 => Just(f64::NEG_INFINITY), 1 => Just(3e38)]
+}
+
+prop_compose! {
+    fn penalties()(
+        logit_bias in prop::option::of(prop::collection::hash_map(0..FEW, bias(), 0..4)),
+        mut sequences in prop::collection::vec((prop::collection::vec(0..FEW, 1..4), bias()), 0..4),
+        repetition_penalty in prop_oneof![Just(1.0), 0.5_f64..2.0, Just(1e-40)],
+        frequency_penalty in prop_oneof![Just(0.0), -2.0_f64..2.0, Just(-3e38)],
+        presence_penalty in prop_oneof![Just(0.0), -2.0_f64..2.0],
+        penalty_last_n in prop::option::of(0_usize..20),
+        multiplier in prop_oneof![Just(0.0), 0.1_f64..3.0],
+        base in prop_oneof![1.0_f64..3.0, Just(1e30)],
+        allowed_length in 0_usize..4,
+        last_n in prop::option::of(0_usize..30),
+        sequence_breakers in prop::option::weighted(0.2, ids(2).prop_map(Ids::from)),
+    ) -> Penalties {
+        sequences.sort_by_key(|(sequence, _)| sequence.len());
+        Penalties {
+            logit_bias: logit_bias.map(|biases| biases.into_iter().collect()),
+            sequence_bias: Some(sequences.into_iter().map(|(ids, bias)| (ids.into(), bias)).collect()),
+            repetition_penalty,
+            frequency_penalty,
+            presence_penalty,
+            penalty_last_n,
+            dry: Dry { multiplier, base, allowed_length, last_n, sequence_breakers },
+        }
+    }
+}
+
+fn history() -> impl Strategy<Value = History> {
+    (ids(20), ids(20)).prop_map(|(prompt, output)| History::new(&prompt, &output))
+}
+
+/// Whether a token may come, and by which masks not, from the sentences of the documentation.
+fn forbidden_by(masks: &Masks, history: &History, token: usize) -> Vec<&'static str> {
+    let id = token as u32;
+    let is_in = |list: &Option<Ids>| list.as_ref().is_some_and(|list| list.contains(&id));
+    let after: Vec<u32> = [history.all(), &[id]].concat();
+    let n = masks.no_repeat_ngram_size;
+    let last = if n > 0 && after.len() >= n { Some(&after[after.len() - n..]) } else { None };
+    let bit = |words: &[i32]| words.get(token / 32).is_some_and(|word| word & (1 << (token % 32)) != 0);
+    let is_early = history.output().len() < masks.min_tokens;
+    [
+        ("vocab_size", masks.vocab_size.is_some_and(|size| token >= size)),
+        ("allowed_token_ids", masks.allowed_token_ids.is_some() && !is_in(&masks.allowed_token_ids)),
+        ("bitmask", masks.bitmask.as_ref().is_some_and(|words| !bit(words))),
+        ("banned_token_ids", is_in(&masks.banned_token_ids)),
+        ("bad_words", masks.bad_words.iter().flat_map(|words| words.iter()).any(|w| after.ends_with(w))),
+        ("no_repeat_ngram_size", last.is_some_and(|last| history.all().windows(n).any(|gram| gram == last))),
+        ("min_tokens", is_early && (is_in(&masks.eos_token_id) || is_in(&masks.stop_token_ids))),
+    ]
+    .into_iter()
+    .filter_map(|(name, forbids)| forbids.then_some(name))
+    .collect()
+}
+
+const ORDER: [&str; 7] = [
+    "vocab_size",
+    "allowed_token_ids",
+    "bitmask",
+    "banned_token_ids",
+    "bad_words",
+    "no_repeat_ngram_size",
+    "min_tokens",
+];
+
+/// The tokens left and the names of the masks that took some.
+fn left(masks: &Masks, history: &History, width: usize) -> (Vec<bool>, Vec<&'static str>) {
+    let mut by: Vec<Vec<&str>> = (0..width).map(|token| forbidden_by(masks, history, token)).collect();
+    if masks.bitmask.is_some() && by.iter().all(|names| !names.is_empty()) {
+        by.iter_mut().for_each(|names| names.retain(|name| *name != "min_tokens"));
+    }
+    let names = ORDER.into_iter().filter(|name| by.iter().any(|names| names.contains(name))).collect();
+    (by.iter().map(Vec::is_empty).collect(), names)
+}
+
+/// The length of the longest repetition that each token would continue, comparing every place.
+fn continued(ids: &[u32], breakers: &[u32]) -> HashMap<u32, usize> {
+    let mut longest = HashMap::new();
+    for place in (1..ids.len()).filter(|place| !breakers.contains(&ids[*place])) {
+        let pairs = ids[..place].iter().rev().zip(ids.iter().rev());
+        let length = pairs.take_while(|(a, b)| a == b && !breakers.contains(a)).count();
+        let known = longest.entry(ids[place]).or_insert(0);
+        *known = length.max(*known);
+    }
+    longest
+}
+
+/// One step of the penalties on one token that is finite.
+fn step(penalties: &Penalties, history: &History, at: usize, id: u32, x: f32) -> f32 {
+    let repeated = window(history.all(), penalties.penalty_last_n);
+    match at {
+        0 => {
+            let mut bias = penalties.logit_bias.iter().flat_map(|biases| biases.iter());
+            bias.find(|(of, _)| *of == id).map_or(x, |(_, bias)| x + *bias as f32)
+        }
+        1 => {
+            let after = [history.all(), &[id]].concat();
+            let biases = penalties.sequence_bias.iter().flat_map(|biases| biases.iter());
+            let biases: Vec<f32> =
+                biases.filter(|(ids, _)| after.ends_with(ids)).map(|(_, bias)| *bias as f32).collect();
+            if biases.is_empty() { x } else { x + biases.iter().fold(0.0, |sum, bias| sum + bias) }
+        }
+        2 if !repeated.contains(&id) || penalties.repetition_penalty == 1.0 => x,
+        2 => {
+            let r = penalties.repetition_penalty as f32;
+            if x > 0.0 { x / r } else { x * r }
+        }
+        3 => {
+            let counted = if penalties.penalty_last_n.is_some() { repeated } else { history.output() };
+            let count = counted.iter().filter(|of| **of == id).count() as f32;
+            let (f, presence) = (penalties.frequency_penalty as f32, penalties.presence_penalty as f32);
+            if count == 0.0 || (f == 0.0 && presence == 0.0) { x } else { x - (f * count + presence) }
+        }
+        _ => {
+            let dry = &penalties.dry;
+            let breakers = dry.sequence_breakers.as_deref().unwrap_or_default();
+            match continued(window(history.all(), dry.last_n), breakers).get(&id) {
+                Some(length) if *length >= dry.allowed_length && dry.multiplier != 0.0 => {
+                    let power = (dry.allowed_length..*length)
+                        .fold(1.0, |power, _| power * f64::from(dry.base as f32));
+                    x - dry.multiplier as f32 * power as f32
+                }
+                _ => x,
+            }
+        }
+    }
+}
+
+/// The row after everything, by definition: one token after another within each step.
+fn adjusted(masks: &Masks, penalties: &Penalties, history: &History, row: &[f32]) -> Result<Vec<f32>, Error> {
+    let (left, mut names) = left(masks, history, row.len());
+    if !left.contains(&true) {
+        return Err(Error::NothingLeft { names, row: 3 });
+    }
+    let mut x: Vec<f32> =
+        row.iter().zip(left).map(|(x, left)| if left { *x } else { f32::NEG_INFINITY }).collect();
+    law::check_row(&x).map_err(|error| error.in_row(3))?;
+    let counted = if penalties.frequency_penalty == 0.0 {
+        ("presence_penalty", penalties.presence_penalty)
+    } else {
+        ("frequency_penalty", penalties.frequency_penalty)
+    };
+    let steps = [
+        ("logit_bias", ("logit_bias", f64::INFINITY)),
+        ("sequence_bias", ("sequence_bias", f64::INFINITY)),
+        ("repetition_penalty", ("repetition_penalty", penalties.repetition_penalty)),
+        ("frequency_penalty", counted),
+        ("dry_multiplier", ("dry_multiplier", penalties.dry.multiplier)),
+    ];
+    for (at, (name, (argument, value))) in steps.into_iter().enumerate() {
+        let before = x.clone();
+        for (token, x) in x.iter_mut().enumerate().filter(|(_, x)| **x > f32::NEG_INFINITY) {
+            *x = step(penalties, history, at, token as u32, *x);
+        }
+        if let Some(token) = x.iter().position(|x| x.is_nan() || *x == f32::INFINITY) {
+            return Err(Error::Infinite { argument, value, row: 3, token });
+        }
+        if x.iter().zip(before).any(|(x, before)| *x == f32::NEG_INFINITY && before > *x) {
+            names.push(name);
+        }
+    }
+    if x.iter().any(|x| *x > f32::NEG_INFINITY) { Ok(x) } else { Err(Error::NothingLeft { names, row: 3 }) }
+}
+
+/// What a caller does: the row is adjusted, then checked.
+fn apply(adjustment: &Adjustment, row: &[f32], out: &mut Vec<f32>) -> Result<(), Error> {
+    adjustment.apply(row, 3, out)?;
+    law::check_row(out).map(|_| ()).map_err(|error| error.in_row(3))
+}
+
+/// Equal to the bit, and with NaN equal to itself.
+fn shown<T: std::fmt::Debug>(result: &Result<T, Error>) -> String {
+    format!("{result:?}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn an_adjusted_row_matches_naive(
+        masks in masks(), penalties in penalties(), history in history(), row in rows(), stale in rows()
+    ) {
+        let expected = adjusted(&masks, &penalties, &history, &row);
+        let adjustment = Adjustment::new(masks, penalties, history);
+        let mut out = stale;
+        let result = apply(&adjustment, &row, &mut out).map(|()| out);
+        prop_assert_eq!(shown(&result), shown(&expected));
+    }
+
+    #[test]
+    fn masks_alone_match_naive(masks in masks(), history in history(), row in rows()) {
+        let expected = adjusted(&masks, &Penalties::default(), &history, &row);
+        if let Ok((set, names)) = masks.left(&history, row.len(), 3) {
+            let (left, by) = left(&masks, &history, row.len());
+            prop_assert_eq!(names, by);
+            let held: Vec<bool> = (0..=row.len()).map(|i| set.holds(i)).collect();
+            prop_assert_eq!(held, [left, vec![false]].concat());
+        }
+        let adjustment = Adjustment::new(masks, Penalties::default(), history);
+        let mut out = vec![];
+        let result = apply(&adjustment, &row, &mut out).map(|()| out);
+        prop_assert_eq!(shown(&result), shown(&expected));
+    }
+
+    #[test]
+    fn repeats_match_naive(ids in prop::collection::vec(0_u32..3, 0..60)) {
+        let naive = (0..ids.len()).rev().map(|place| {
+            (ids[..place].iter().rev().zip(ids.iter().rev()).take_while(|(a, b)| a == b).count(), ids[place])
+        });
+        prop_assert_eq!(repeats(&ids).collect::<Vec<_>>(), naive.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_packed_mask_matches_naive_at_every_level(row in rows(), words in words()) {
+        let bit = |i: usize| words.get(i / 32).is_some_and(|word| word & (1 << (i % 32)) != 0);
+        let expected: Vec<u32> = row.iter().enumerate()
+            .map(|(i, x)| if bit(i) { x.to_bits() } else { f32::NEG_INFINITY.to_bits() }).collect();
+        for level in Level::available() {
+            let mut out = vec![7.0; row.len()];
+            simd::store_masked(level, &row, &words, &mut out);
+            prop_assert_eq!(out.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), expected.clone());
+        }
+    }
+
+    #[test]
+    fn a_penalty_that_should_lower_never_raises_a_logit(
+        mut penalties in penalties(), history in history(), row in prop::collection::vec(-30.0_f32..30.0, 8)
+    ) {
+        penalties.logit_bias = None;
+        penalties.sequence_bias = None;
+        penalties.repetition_penalty = penalties.repetition_penalty.max(1.0);
+        penalties.frequency_penalty = penalties.frequency_penalty.abs();
+        penalties.presence_penalty = penalties.presence_penalty.abs();
+        let mut out = vec![];
+        if Adjustment::new(Masks::default(), penalties, history).apply(&row, 3, &mut out).is_ok() {
+            prop_assert!(out.iter().zip(&row).all(|(after, before)| after <= before));
+        }
+    }
+}
+
+#[test]
+fn nothing_set_is_nothing_to_do() {
+    assert!(Adjustment::default().is_none());
+    let history = History::new(&[0, 1], &[1]);
+    let adjustment = Adjustment::new(Masks::default(), Penalties::default(), history);
+    assert!(adjustment.is_none());
+    let mut out = vec![];
+    adjustment.apply(&[1.0, f32::NAN], 0, &mut out).expect("no check");
+    assert!(out[0] == 1.0 && out[1].is_nan());
+}
+
+#[test]
+fn dry_is_linear_in_the_history() {
+    let ids = [1, 2].repeat(500_000); // quadratic would be 10**12 comparisons
+    let dry = Dry { multiplier: 1.0, base: 1.0, ..Dry::default() };
+    let adjustment = Adjustment::new(
+        Masks { no_repeat_ngram_size: 400_000, ..Masks::default() },
+        Penalties { dry, ..Penalties::default() },
+        History::new(&ids, &[]),
+    );
+    let mut out = vec![];
+    adjustment.apply(&[0.0; 4], 0, &mut out).expect("a token is left");
+    assert_eq!(out, [0.0, f32::NEG_INFINITY, 0.0, 0.0]);
+}
+
+#[test]
+fn ids_beyond_the_row_say_nothing() {
+    let far: Ids = [9].into();
+    let masks = Masks {
+        allowed_token_ids: Some([0, 9].into()),
+        banned_token_ids: Some(far.clone()),
+        bad_words: Some([far.clone(), [].into()].into()),
+        no_repeat_ngram_size: 1,
+        ..Masks::default()
+    };
+    let penalties = Penalties {
+        logit_bias: Some([(9, 1.0)].into()),
+        sequence_bias: Some([([9].into(), 1.0)].into()),
+        repetition_penalty: 2.0,
+        frequency_penalty: 1.0,
+        dry: Dry { multiplier: 1.0, allowed_length: 0, ..Dry::default() },
+        ..Penalties::default()
+    };
+    let adjustment = Adjustment::new(masks, penalties, History::new(&[9, 9], &[9]));
+    let mut out = vec![];
+    adjustment.apply(&[1.0, 2.0], 0, &mut out).expect("token 0 is left");
+    assert_eq!(out, [1.0, f32::NEG_INFINITY]);
+}
