@@ -153,7 +153,7 @@ fn kept<'py>(
 /// >>> rheostat.sample([0.0, 1.0, 2.0, 3.0], temperature=0.8, top_p=0.9, seed=7)
 /// 3
 /// >>> rheostat.sample([0.0, 1.0, 2.0, 3.0], seed=7, position=[0, 1, 2, 3])
-/// array([3, 3, 2, 3])
+/// array([3, 1, 0, 3])
 /// >>> rheostat.sample([0.0, 1.0, 2.0, 3.0], seed=7, output_ids=[3, 3], frequency_penalty=1.5, typical_p=0.9)
 /// 2
 #[pyfunction]
