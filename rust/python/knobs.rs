@@ -121,8 +121,11 @@ pub fn number_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<P
     if value.is_instance_of::<PyBool>() || !is_array_like(value)? {
         return Err(NUMBER.wrong_type(argument, &type_name(value)));
     }
-    if let Ok(numbers) = value.extract::<PyReadonlyArray1<'_, f64>>() {
-        return Ok(PerRow::Each(numbers.as_array().to_vec()));
+    // A slice alone: rust-numpy's views round strides down to whole elements.
+    if let Ok(numbers) = value.extract::<PyReadonlyArray1<'_, f64>>()
+        && let Ok(numbers) = numbers.as_slice()
+    {
+        return Ok(PerRow::Each(numbers.to_vec()));
     }
     let array = NUMBER.of_dtype(argument, NUMBER.array(argument, value)?, "fiu")?;
     let numbers = array.call_method1("astype", ("float64",))?.call_method0("tolist")?;
@@ -148,7 +151,11 @@ pub fn integer_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<
         // Not through an array: NumPy would make floats of [1, 2**63].
         let (mut integers, mut is_nested) = (vec![], false);
         for item in value.try_iter()? {
-            match integer_of(argument, &item?)? {
+            let item = item?;
+            if item.is_instance_of::<PyList>() || item.is_instance_of::<PyTuple>() {
+                return Err(INTEGER.wrong_type(argument, "a nested list"));
+            }
+            match integer_of(argument, &item)? {
                 PerRow::One(item) => integers.push(item),
                 PerRow::Each(_) => is_nested = true,
             }
@@ -161,8 +168,10 @@ pub fn integer_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<
     if value.is_instance_of::<PyBool>() || !is_array_like(value)? {
         return Err(INTEGER.wrong_type(argument, &type_name(value)));
     }
-    if let Ok(integers) = value.extract::<PyReadonlyArray1<'_, i64>>() {
-        return Ok(PerRow::Each(integers.as_array().iter().map(|i| i128::from(*i)).collect()));
+    if let Ok(integers) = value.extract::<PyReadonlyArray1<'_, i64>>()
+        && let Ok(integers) = integers.as_slice()
+    {
+        return Ok(PerRow::Each(integers.iter().map(|i| i128::from(*i)).collect()));
     }
     let array = INTEGER.of_dtype(argument, INTEGER.array(argument, value)?, "iu")?;
     integer_of(argument, &array.call_method0("tolist")?)

@@ -121,7 +121,9 @@ pub fn ints(values: &Bound<'_, PyAny>, name: Name, limit: usize) -> PyResult<Vec
                 broken(name.at(i), &rule(), &value)
             })
         };
-        return array.try_readonly()?.as_array().iter().enumerate().map(convert).collect();
+        if let Ok(values) = array.try_readonly()?.as_slice() {
+            return values.iter().enumerate().map(convert).collect();
+        }
     }
     items(values, name, "must be a sequence of ints")?
         .iter()

@@ -70,9 +70,12 @@ def integer_of(argument: str, value: Any) -> int | list[int]:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, list | tuple):  # not through an array: NumPy would make floats of [1, 2**63]
-        items = [integer_of(argument, item) for item in value]
-        if any(isinstance(item, list) for item in items):
-            raise _wrong_type(argument, "an integer", "integer", "a nested list")
+        items = []
+        for item in value:
+            number = None if isinstance(item, list | tuple) else integer_of(argument, item)
+            if number is None or isinstance(number, list):
+                raise _wrong_type(argument, "an integer", "integer", "a nested list")
+            items.append(number)
         return items  # type: ignore[return-value]
     array = as_array(argument, value, "an integer", "integer")
     if array.dtype.kind not in "iu":
