@@ -67,6 +67,11 @@ pub enum Error {
         /// How many kept tokens have a weight.
         available: usize,
     },
+    /// The environment variable `RHEOSTAT_SIMD` names no level.
+    UnknownLevel {
+        /// What it names.
+        name: String,
+    },
     /// A stop sequence without a symbol would stop everything, everywhere.
     EmptyStop {
         /// Its place in the list.
@@ -171,6 +176,9 @@ impl fmt::Display for Error {
                 "n must be at most the number of kept tokens that have a weight, \
                  got {wanted} for {available} in row {row}"
             ),
+            Self::UnknownLevel { name } => {
+                write!(f, "RHEOSTAT_SIMD must be scalar, avx2, avx512 or neon, got '{name}'")
+            }
             Self::EmptyStop { index } => write!(f, "stops[{index}] must not be empty"),
             Self::Disarmed { row } => {
                 write!(f, "armed must stay True once it was True, got False{}", Place(*row))

@@ -74,9 +74,8 @@ pub fn keep(row: Row<'_>, p: f64, scratch: &mut Scratch) -> Tier {
             return Tier::Band;
         }
     }
-    let z = simd::sum_weights(Level::current(), row.logits, row.maximum, row.scale);
     row.gather((f32::MIN, f32::INFINITY), scratch);
-    row.weigh(scratch);
+    let z = row.weigh(scratch);
     cut(scratch, law::share(p, z)).retain(&mut scratch.xs, &mut scratch.ids);
     Tier::All
 }

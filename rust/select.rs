@@ -94,7 +94,7 @@ fn span(xs: &[f32]) -> (f32, f32) {
 
 /// The place of the last one needed of `count` tokens that weigh the same.
 fn place_among_equals(target: u64, weight: u64, count: usize) -> usize {
-    (target.div_ceil(weight) as usize).clamp(1, count) - 1
+    (target.div_ceil(weight.max(1)) as usize).clamp(1, count) - 1
 }
 
 /// Bins that divide the span of the logits evenly, the highest logits in the first.

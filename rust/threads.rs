@@ -14,12 +14,26 @@ struct Pool {
     made: Option<(u32, Arc<ThreadPool>)>,
 }
 
+impl Pool {
+    /// Lets go of the threads. Those of a parent process are forgotten: they are not in this one, and
+    /// dropping them would wait for them.
+    fn retire(&mut self) {
+        if let Some((made_in, made)) = self.made.take()
+            && made_in != std::process::id()
+        {
+            std::mem::forget(made);
+        }
+    }
+}
+
 static POOL: Mutex<Pool> = Mutex::new(Pool { threads: 0, made: None });
 
-/// Uses this many threads for a batch from now on; 0 is one per CPU that the process may use.
+/// Uses this many threads for a batch from now on; 0 is as many as the environment
+/// variable `RAYON_NUM_THREADS` says, else one per CPU that affinity and quota leave the process.
 pub fn set_threads(threads: usize) {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    *pool = Pool { threads, made: None };
+    pool.threads = threads;
+    pool.retire();
 }
 
 /// How many threads a batch uses.
@@ -29,7 +43,12 @@ pub fn threads() -> usize {
 }
 
 fn count(wanted: usize) -> usize {
-    if wanted > 0 { wanted } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+    let from_environment = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok().filter(|n| *n > 0);
+    if wanted > 0 {
+        return wanted;
+    }
+    from_environment()
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 /// The pool of this process: a fork's child has none of its parent's threads and makes its own.
@@ -47,9 +66,8 @@ fn pool() -> Option<Arc<ThreadPool>> {
     }
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("rheostat-{i}"));
     let made = Arc::new(built.build().ok()?); // no threads to be had: the caller's own does it
-    if let Some((_, inherited)) = pool.made.replace((process, Arc::clone(&made))) {
-        std::mem::forget(inherited); // its threads are gone: dropping it would wait for them
-    }
+    pool.retire();
+    pool.made = Some((process, Arc::clone(&made)));
     Some(made)
 }
 

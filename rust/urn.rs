@@ -20,8 +20,8 @@ pub struct Urn<'a> {
     sums: &'a mut Vec<u64>,
     /// The weight left.
     total: u64,
-    /// Places and weights of tokens taken out.
-    taken: Vec<(usize, u64)>,
+    /// Places and weights of tokens taken out, by block.
+    taken: Vec<Vec<(usize, u64)>>,
 }
 
 impl<'a> Urn<'a> {
@@ -50,8 +50,9 @@ impl<'a> Urn<'a> {
 
     /// Puts back what was taken out.
     pub fn refill(&mut self) {
-        for (place, weight) in self.taken.drain(..) {
-            self.sums[place / BLOCK] += weight;
+        for (block, taken) in self.taken.iter_mut().enumerate() {
+            let weight: u64 = taken.drain(..).map(|(_, weight)| weight).sum();
+            self.sums[block] += weight;
             self.total += weight;
         }
     }
@@ -62,17 +63,19 @@ impl<'a> Urn<'a> {
             return None;
         }
         let (place, weight) = self.find(u);
-        self.sums[place / BLOCK] -= weight;
-        self.total -= weight;
-        self.taken.push((place, weight));
+        self.sums[place / BLOCK] = self.sums[place / BLOCK].saturating_sub(weight);
+        self.total = self.total.saturating_sub(weight);
+        self.taken.resize(self.sums.len(), Vec::new());
+        self.taken[place / BLOCK].push((place, weight));
         Some(self.ids.map_or(place, |ids| ids[place] as usize))
     }
 
-    /// The place drawn and its weight.
+    /// The place drawn and its weight. (Both searches end at the last place at the latest, even where another
+    /// thread has changed the logits since they were summed.)
     fn find(&mut self, u: u64) -> (usize, u64) {
         let mut rest = law::draw(u, self.total);
         let mut block = 0;
-        while rest >= self.sums[block] {
+        while block + 1 < self.sums.len() && rest >= self.sums[block] {
             rest -= self.sums[block];
             block += 1;
         }
@@ -80,17 +83,16 @@ impl<'a> Urn<'a> {
         let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
         self.weights.resize(logits.len(), 0.0);
         simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
-        for (place, _) in self.taken.iter().filter(|(place, _)| place / BLOCK == block) {
+        for (place, _) in self.taken.get(block).into_iter().flatten() {
             self.weights[place - from] = 0.0;
         }
         let mut at = 0;
-        loop {
-            let weight = law::integer_weight(self.weights[at]);
-            if rest < weight {
-                return (from + at, weight);
-            }
+        let mut weight = law::integer_weight(self.weights[at]);
+        while at + 1 < self.weights.len() && rest >= weight {
             rest -= weight;
             at += 1;
+            weight = law::integer_weight(self.weights[at]);
         }
+        (from + at, weight)
     }
 }

@@ -19,8 +19,10 @@ def path(monkeypatch):
 
 def log_probabilities(logits):
     x = logits.astype(np.float64)
-    return x - np.log(np.exp(x - x.max(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True)) - x.max(
-        axis=-1, keepdims=True
+    return (
+        x
+        - np.log(np.exp(x - x.max(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True))
+        - x.max(axis=-1, keepdims=True)
     )
 
 

@@ -115,10 +115,12 @@ impl<'py> Call<'py> {
     }
 
     /// `work` on every row, over threads where it pays; the error of the lowest row that has one. With a
-    /// callable in the chain row by row, on this thread, which keeps the GIL.
+    /// callable in the chain row by row, on this thread, which keeps the GIL. `more` is what a row's work costs
+    /// beyond reading it, in logits.
     pub fn rows<R: Send>(
         &self,
         py: Python<'py>,
+        more: usize,
         work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
     ) -> PyResult<Vec<R>> {
         let rows = self.logits.view();
@@ -147,7 +149,7 @@ impl<'py> Call<'py> {
         let results = if chain.calls() {
             (0..count).map(|at| scratch::with(|scratch| one(at, scratch))).collect()
         } else {
-            detach_if(py, count * vocab >= WORTH_DETACHING, || {
+            detach_if(py, count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING, || {
                 let results = threads::map_rows((0..count).collect(), vocab, |at, _| {
                     scratch::with(|scratch| one(at, scratch))
                 });

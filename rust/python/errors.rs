@@ -78,9 +78,11 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
         Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),
-        Error::EmptyStop { .. } | Error::FedAfterFlush { .. } | Error::WrongSymbols | Error::BadState => {
-            PyValueError::new_err(error.to_string())
-        }
+        Error::UnknownLevel { .. }
+        | Error::EmptyStop { .. }
+        | Error::FedAfterFlush { .. }
+        | Error::WrongSymbols
+        | Error::BadState => PyValueError::new_err(error.to_string()),
     }
 }
 

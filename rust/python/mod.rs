@@ -42,6 +42,7 @@ fn detach_if<R: Send>(py: Python<'_>, detach: bool, work: impl FnOnce() -> R + S
 /// The compiled half of `rheostat`; import `rheostat` instead.
 #[pymodule(gil_used = false)]
 fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Level::from_environment().map_err(|error| errors::to_python(module.py(), &error))?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("LAW", LAW)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
@@ -58,7 +59,8 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What this build is and what it found on this machine, as a dict: version, law, simd (the level in use),
 /// simd_available, threads.
 ///
-/// The environment variable RHEOSTAT_SIMD (portable, avx2, avx512), read at the first call, caps the level. Every
+/// The environment variable RHEOSTAT_SIMD (scalar, avx2, avx512, neon), read at import, caps the level; a name that is none of these is a
+/// ValueError. Every
 /// level gives the same bits.
 ///
 /// >>> import rheostat

@@ -73,7 +73,7 @@ fn process<'py>(
     let mut out = Out::extract(out, logits, &call.logits)?;
     let chances = call.chance_per_row(py, &Source { seed, stream, position, u: Given(None) })?;
     // Every row is known before any is written.
-    let results = call.rows(py, |mut row| {
+    let results = call.rows(py, 0, |mut row| {
         let at = row.at;
         tempered(&row.keep(row.opens(chances.each[at]))?, at)
     })?;

@@ -13,6 +13,9 @@ use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, check, integer_of};
 use crate::Error;
 
+/// What one draw costs, in logits: it weighs a block of the urn again.
+const DRAW: usize = 1024;
+
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(kept, module)?)?;
@@ -69,7 +72,7 @@ fn kept<'py>(
     let keywords = Keywords::new("kept", further)?;
     let call = Call::new(logits, &hot, &chain, &keywords)?;
     let chances = call.chance_per_row(py, &Source { seed, stream, position, u: Given(None) })?;
-    let ids = call.rows(py, |mut row| {
+    let ids = call.rows(py, 0, |mut row| {
         let kept = row.keep(row.opens(chances.each[row.at]))?;
         Ok(kept.tokens().map(|(id, _)| id as i64).collect::<Vec<_>>())
     })?;
@@ -189,13 +192,13 @@ fn sample<'py>(
     let call = Call::new(logits, &hot, &chain, &keywords)?;
     let chances = call.chances(py, &Source { seed, stream, position, u })?;
     if let ([chance], false) = (chances.each.as_slice(), chances.many) {
-        let tokens = call.rows(py, |mut row| {
+        let tokens = call.rows(py, 0, |mut row| {
             let kept = row.keep(row.opens(*chance))?;
             Ok(kept.into_urn().draw(chance.word(0)))
         })?;
         return tokens[0].into_bound_py_any(py);
     }
-    let tokens = call.rows(py, |mut row| {
+    let tokens = call.rows(py, 0, |mut row| {
         let chances = of_row(&chances, call.shape, row.at);
         let mut tokens = vec![0_i64; chances.len()];
         row.keep_by_gate(chances, |places, kept| {
@@ -268,7 +271,7 @@ fn choose<'py>(
     let call = Call::new(logits, &hot, &chain, &keywords)?;
     let chances = call.chances(py, &Source { seed, stream, position, u: Given(None) })?;
     chances.check_room_for(py, items)?;
-    let ids = call.rows(py, |mut row| {
+    let ids = call.rows(py, DRAW.saturating_mul(items as usize), |mut row| {
         let at = row.at;
         let chances = of_row(&chances, call.shape, at);
         let mut ids = vec![vec![]; chances.len()];

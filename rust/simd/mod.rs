@@ -1,7 +1,7 @@
 //! The passes over a row, each written once over [`Vector`] and compiled at every SIMD level.
 //!
 //! The level is found once: the best that the CPU has, capped by the environment variable
-//! `RHEOSTAT_SIMD` (`portable`, `avx2` or `avx512`). Every level gives the same bits: the kernels
+//! `RHEOSTAT_SIMD` (`scalar`, `avx2`, `avx512` or `neon`). Every level gives the same bits: the kernels
 //! use IEEE operations alone, and sums are taken where they are exact. With `python/dlpack.rs` this
 //! folder is the only place where `unsafe` may appear.
 
@@ -12,12 +12,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod kernels;
-mod portable;
+mod scalar;
 mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use kernels::Maximum;
+
+use crate::Error;
 
 /// A set of CPU instructions that the kernels are compiled for. A value exists only for what this CPU
 /// can run, which is what makes the kernels safe to call.
@@ -27,16 +29,18 @@ pub struct Level(Set);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 enum Set {
-    /// Whatever the target's baseline has; without a hardware fma an exact one in float64.
-    Portable = 1,
+    /// No instruction beyond the target's baseline, and an own exact fma.
+    Scalar = 1,
     /// x86-64 with AVX2 and FMA: 8 lanes.
     Avx2 = 2,
     /// x86-64 with AVX-512 F and DQ: 16 lanes.
     Avx512 = 3,
+    /// aarch64, whose baseline has NEON and an fma: 4 lanes.
+    Neon = 4,
 }
 
 /// The simplest first.
-const SETS: [Set; 3] = [Set::Portable, Set::Avx2, Set::Avx512];
+const SETS: [Set; 4] = [Set::Scalar, Set::Avx2, Set::Avx512, Set::Neon];
 
 /// The level in use, 0 before it is found.
 static CURRENT: AtomicU8 = AtomicU8::new(0);
@@ -63,10 +67,11 @@ impl Level {
     #[must_use]
     pub fn current() -> Self {
         match CURRENT.load(Ordering::Relaxed) {
-            1 => Self(Set::Portable),
+            1 => Self(Set::Scalar),
             2 => Self(Set::Avx2),
             3 => Self(Set::Avx512),
-            _ => Self::detect(),
+            4 => Self(Set::Neon),
+            _ => Self::from_environment().unwrap_or_else(|_| Self::best(Set::Neon)),
         }
     }
 
@@ -75,12 +80,25 @@ impl Level {
         CURRENT.store(self.0 as u8, Ordering::Relaxed);
     }
 
-    /// The best available level under the environment's cap. A cap that names no level is no cap: a
-    /// library must not fail at import over a misspelt variable, and `build_info()` tells the level.
-    fn detect() -> Self {
-        let cap = std::env::var("RHEOSTAT_SIMD").unwrap_or_default();
-        let cap = SETS.into_iter().find(|set| set.name() == cap).unwrap_or(Set::Avx512);
-        let best = Self::available().rfind(|level| level.0 <= cap).unwrap_or(Self(Set::Portable));
+    /// Uses the best level from now on that this CPU can run, up to the one that `RHEOSTAT_SIMD` names.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLevel`] where the variable names none.
+    pub fn from_environment() -> Result<Self, Error> {
+        let cap = match std::env::var("RHEOSTAT_SIMD") {
+            Err(std::env::VarError::NotPresent) => Set::Neon,
+            Ok(name) if name.is_empty() => Set::Neon,
+            name => {
+                let name = name.unwrap_or_else(|_| "bytes that are no text".to_owned());
+                SETS.into_iter().find(|set| set.name() == name).ok_or(Error::UnknownLevel { name })?
+            }
+        };
+        Ok(Self::best(cap))
+    }
+
+    /// Uses the best available level up to the cap.
+    fn best(cap: Set) -> Self {
+        let best = Self::available().rfind(|level| level.0 <= cap).unwrap_or(Self(Set::Scalar));
         best.make_current();
         best
     }
@@ -89,15 +107,17 @@ impl Level {
 impl Set {
     fn name(self) -> &'static str {
         match self {
-            Self::Portable => "portable",
+            Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Neon => "neon",
         }
     }
 
     fn is_available(self) -> bool {
         match self {
-            Self::Portable => true,
+            Self::Scalar => true,
+            Self::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -128,16 +148,19 @@ macro_rules! kernels {
                     kernels::$name::<avx512::F32x16>($($arg),*)
                 }
                 match level.0 {
-                    Set::Portable => {}
+                    Set::Scalar | Set::Neon => {}
                     // SAFETY: a `Level` exists only where `is_available` has found its features.
                     Set::Avx2 => return unsafe { on_avx2($($arg),*) },
                     // SAFETY: as above.
                     Set::Avx512 => return unsafe { on_avx512($($arg),*) },
                 }
             }
-            #[cfg(not(target_arch = "x86_64"))]
-            let Level(_) = level;
-            kernels::$name::<portable::F32x4>($($arg),*)
+            #[cfg(target_arch = "aarch64")]
+            if level.0 == Set::Neon {
+                return kernels::$name::<scalar::F32x4<true>>($($arg),*);
+            }
+            let _ = level;
+            kernels::$name::<scalar::F32x4<false>>($($arg),*)
         }
     )*};
 }

@@ -1,28 +1,21 @@
-//! The level without intrinsics: four lanes that the compiler may put into whatever the target has.
+//! The levels without intrinsics: four lanes that the compiler may put into whatever the target has. With
+//! `FMA` it uses the CPU's own fma, which is part of the target: on aarch64 that makes it the NEON level.
+//! Without, it has its own exact one and is the scalar level, the same everywhere.
 
 use super::vector::{Vector, compress_by_steps, compress_ids_by_steps, compress_positions_by_steps};
 
 /// Four float32 lanes.
 #[derive(Clone, Copy)]
-pub struct F32x4([f32; 4]);
+pub struct F32x4<const FMA: bool>([f32; 4]);
 
 /// 1.5 * 2**23: adding and subtracting it rounds a float32 within +-2**22 to an integer, half to even.
 const ROUND_F32: f32 = 12_582_912.0;
 /// 1.5 * 2**52: the same for a float64 within +-2**51.
 const ROUND_F64: f64 = 6_755_399_441_055_744.0;
 
-/// a * b + c, rounded once.
-#[inline(always)]
-pub fn fma(a: f32, b: f32, c: f32) -> f32 {
-    // Only where the CPU's own fma is a compiled feature: elsewhere `mul_add` calls a libm that is
-    // slow and on some systems wrong.
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-        a.mul_add(b, c)
-    } else {
-        exact_fma(a, b, c)
-    }
-}
-
+/// a * b + c, rounded once, where the target has no fma (there `mul_add` calls a libm that is slow and on some
+/// systems wrong).
+///
 /// The product of two float32 is exact in float64; the sum is made odd where it is inexact (Knuth's
 /// two-sum tells), so that the second rounding gives what a single one would have (Boldo and
 /// Melquiond 2008).
@@ -40,7 +33,7 @@ fn exact_fma(a: f32, b: f32, c: f32) -> f32 {
     f64::from_bits(if inexact_and_even { odd } else { bits }) as f32
 }
 
-impl F32x4 {
+impl<const FMA: bool> F32x4<FMA> {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
@@ -52,7 +45,7 @@ impl F32x4 {
     }
 }
 
-impl Vector for F32x4 {
+impl<const FMA: bool> Vector for F32x4<FMA> {
     const LANES: usize = 4;
     const SCALES_ANY: bool = false;
     type Power = [u32; 4];
@@ -86,7 +79,10 @@ impl Vector for F32x4 {
     }
     #[inline(always)]
     fn fma(self, factor: Self, addend: Self) -> Self {
-        Self(std::array::from_fn(|i| fma(self.0[i], factor.0[i], addend.0[i])))
+        Self(std::array::from_fn(|i| {
+            let (a, b, c) = (self.0[i], factor.0[i], addend.0[i]);
+            if FMA { a.mul_add(b, c) } else { exact_fma(a, b, c) }
+        }))
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
