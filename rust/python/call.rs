@@ -146,10 +146,11 @@ impl<'py> Call<'py> {
             (scratch.row, scratch.shaped) = (row, after);
             result
         };
-        let results = if chain.calls() {
+        let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
+        let results = if chain.calls() || (count == 1 && !detaches) {
             (0..count).map(|at| scratch::with(|scratch| one(at, scratch))).collect()
         } else {
-            detach_if(py, count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING, || {
+            detach_if(py, detaches, || {
                 let results = threads::map_rows((0..count).collect(), vocab, |at, _| {
                     scratch::with(|scratch| one(at, scratch))
                 });

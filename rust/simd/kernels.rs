@@ -33,10 +33,11 @@ fn padded<V: Vector>(rest: &[f32]) -> V {
 }
 
 /// The values up to the first aligned one, and from there on. A vector that straddles cache lines is loaded at
-/// half the speed, and rows of NumPy's often begin 16 bytes into one.
+/// half the speed, and rows of NumPy's often begin 16 bytes into one. (In a short row it does not matter.)
 #[inline(always)]
 fn align<V: Vector>(row: &[f32]) -> (&[f32], &[f32]) {
-    let head = row.as_ptr().align_offset(4 * V::LANES);
+    let short = row.len() < RUN * V::LANES;
+    let head = if short { 0 } else { row.as_ptr().align_offset(4 * V::LANES) };
     row.split_at(head.min(row.len()))
 }
 
@@ -67,6 +68,9 @@ pub fn maximum<V: Vector>(row: &[f32]) -> Maximum {
         unordered = V::or(unordered, x.is_unordered(x));
     }
     for part in [head, rest] {
+        if part.is_empty() {
+            continue;
+        }
         let x: V = padded(part);
         best[0] = best[0].max(x);
         unordered = V::or(unordered, x.is_unordered(x));
@@ -161,6 +165,9 @@ pub fn sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32) -> u64 {
         sum.end_block();
     }
     for part in [head, rest] {
+        if part.is_empty() {
+            continue;
+        }
         sum.add(weight::<V, false>(padded(part), m, c));
     }
     sum.total()
@@ -262,6 +269,9 @@ fn gather_part<V: Vector>(
     xs: &mut Vec<f32>,
     ids: &mut Vec<u32>,
 ) {
+    if part.is_empty() {
+        return;
+    }
     let x: V = padded(part);
     // A bound of -inf would find the padding too.
     let bits = x.bits_at_least(low) & high.bits_at_least(x) & ((1 << part.len()) - 1);
@@ -358,6 +368,9 @@ pub fn sum_weights_and_above<V: Vector>(row: &[f32], maximum: f32, scale: f32, l
         above.end_block();
     }
     for part in [head, rest] {
+        if part.is_empty() {
+            continue;
+        }
         let x = padded(part);
         let v = weight::<V, false>(x, m, c);
         all.add(v);
