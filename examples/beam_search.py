@@ -1,6 +1,6 @@
 """Beam search: the best few continuations at every step, each with a stop matcher that follows its beam.
 
-python examples/beam_search.py "the "
+Run it as `python examples/beam_search.py "the "`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Perplexity of a text: `rheostat.logprobs` of the tokens that came, for all positions in one call.
 
-python examples/perplexity.py "the cat sat on the dog."
+Run it as `python examples/perplexity.py "the cat sat on the dog."`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def main(text: str) -> int:
     result = rheostat.logprobs(logits, ids[1:])
     worst = int(np.argmin(result.logprobs))
     print(f"perplexity {perplexity(logits, ids[1:]):.2f} per byte over {len(ids) - 1} bytes")
-    print(
-        f"least expected: {chr(ids[worst + 1])!r} after {chr(ids[worst])!r}, rank {result.ranks[worst]} of 256"
-    )
+    before, came = (chr(ids[place]) for place in (worst, worst + 1))
+    print(f"least expected: {came!r} after {before!r}, rank {result.ranks[worst]} of 256")
     return 0
 
 

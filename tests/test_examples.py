@@ -19,11 +19,8 @@ def path(monkeypatch):
 
 def log_probabilities(logits):
     x = logits.astype(np.float64)
-    return (
-        x
-        - np.log(np.exp(x - x.max(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True))
-        - x.max(axis=-1, keepdims=True)
-    )
+    x -= x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
 
 
 def test_perplexity_is_the_textbook_s():
@@ -58,7 +55,8 @@ def test_a_wide_beam_finds_the_most_probable_texts_of_all():
     wanted = sorted(texts, key=lambda text: -texts[text])[:5]
     found = beam_search(model, b"a", width=64, stop=b".", most=3)
     unique = list(dict.fromkeys(beam.text for beam in found))
-    assert unique[:5] == wanted
+    # "aaba" and "abaa" hold the same pairs: equally probable texts come in either order
+    assert [texts[text] for text in unique[:5]] == pytest.approx([texts[text] for text in wanted])
     assert found[0].logprob == pytest.approx(texts[wanted[0]], rel=1e-6)
 
 

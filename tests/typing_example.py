@@ -34,6 +34,29 @@ assert_type(rheostat.choose(row, 2, seed=np.uint64(3)), NDArray[np.int64])
 assert_type(rheostat.softmax(memoryview(array("f", [0, 1])), temperature=[1, 2]), NDArray[np.float32])
 assert_type(rheostat.top_p(row, 0.9, out=row), NDArray[np.float32])
 
+
+def likely(ids: NDArray[np.int64], logits: NDArray[np.float32], p: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return p > 0.01
+
+
+assert_type(rheostat.sample(row, seed=1, chain=("top_k", likely), top_k=5, logit_bias={3: -1.5}), int)
+assert_type(rheostat.kept(row, prompt_ids=[1, 2], bad_words=[[1, 3]], eos_token_id=7), NDArray[np.int64])
+bitmask = np.full(1, -1, np.int32)
+histories = [[1, 2], [3]]
+assert_type(
+    rheostat.sample(batch, u=[1, 2], output_ids=histories, bitmask=bitmask, penalty_last_n=[None, 64]),
+    NDArray[np.int64],
+)
+pairs = {(1, 2): 0.5}
+assert_type(rheostat.process(row, sequence_bias=pairs, out=row), NDArray[np.float32])
+assert_type(
+    rheostat.process(batch, banned_token_ids=[[1], None], logit_bias=[{1: 2}, None]), NDArray[np.float32]
+)
+best = rheostat.logprobs(row, [1, 2], top=3, top_p=0.9)
+assert_type(best, rheostat.Logprobs)
+assert_type(best.ranks, NDArray[np.int64])
+assert_type(rheostat.explain(row, seed=1, top_p=0.9).token_id, int)
+
 anything: NDArray[np.float32] = rheostat.reference.softmax(row)
 token: int = rheostat.sample(anything)  # its shape is not known: Any
 

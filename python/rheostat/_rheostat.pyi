@@ -1,10 +1,11 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, SupportsIndex, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from rheostat.results import Logprobs
 from rheostat.stops import StopHit
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "choose",
     "kept",
     "log_softmax",
+    "logprobs",
     "min_p",
+    "process",
     "sample",
     "set_num_threads",
     "softmax",
@@ -54,7 +57,17 @@ _Integer = int | np.integer[Any]
 _Number = float | np.integer[Any] | np.floating[Any]
 _Integers = _Integer | Sequence[_Integer] | NDArray[np.integer[Any]]
 _Numbers = _Number | Sequence[_Number] | NDArray[np.integer[Any] | np.floating[Any]]
-_Chain = str | tuple[str, ...] | list[str]
+_IdList = Sequence[_Integer] | NDArray[np.integer[Any]]
+_IdLists = _IdList | Sequence[_IdList | None]
+_Histories = Sequence[_IdList] | NDArray[np.integer[Any]]
+_Words = Sequence[_IdList]
+_WordLists = _Words | Sequence[_Words | None]
+_OptionalIntegers = _Integers | Sequence[_Integer | None] | None
+_Bitmask = NDArray[np.int32] | _SupportsArray
+_Biases = Mapping[Any, _Number]  # keys are ids, or tuples of them; a Mapping is not covariant in its keys
+_BiasLists = _Biases | Sequence[_Biases | None]
+_Step = str | Callable[[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]], Any]
+_Chain = str | tuple[_Step, ...] | list[str] | list[_Step]
 _Out = NDArray[np.float32] | None
 _Result = NDArray[np.float32]
 _TokenIds = NDArray[np.int64]
@@ -70,98 +83,180 @@ def top_p(
 def min_p(
     logits: _LogitsLike, p: _Numbers, /, *, temperature: _Numbers = 1.0, out: _Out = None
 ) -> _Result: ...
+
+# The knobs, a group a line: filters, masks, biases, penalties. A row takes one value of each, a batch one for
+# all rows or one per row.
+# fmt: off
 @overload
 def kept(
-    logits: _Row,
-    /,
-    *,
-    temperature: _Number = 1.0,
-    top_k: _Integer = 0,
-    top_p: _Number = 1.0,
-    min_p: _Number = 0.0,
-    chain: _Chain = "vllm",
+    logits: _Row, /, *,
+    seed: _Integer | None = None, stream: _Integer = 0, position: _Integer = 0,
+    prompt_ids: _IdList = (), output_ids: _IdList = (), chain: _Chain = "vllm",
+    temperature: _Number = 1.0, top_k: _Integer = 0, top_p: _Number = 1.0, min_p: _Number = 0.0,
+    typical_p: _Number = 1.0, epsilon_cutoff: _Number = 0.0, eta_cutoff: _Number = 0.0,
+    top_h: _Number = 0.0, top_n_sigma: _Number = 0.0, xtc_threshold: _Number = 0.1,
+    xtc_probability: _Number = 0.0,
+    vocab_size: _Integer | None = None, allowed_token_ids: _IdList | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdList | None = None,
+    bad_words: _Words | None = None, no_repeat_ngram_size: _Integer = 0, min_tokens: _Integer = 0,
+    eos_token_id: _Integer | _IdList | None = None, stop_token_ids: _IdList | None = None,
+    logit_bias: _Biases | None = None, sequence_bias: _Biases | None = None,
+    repetition_penalty: _Number = 1.0, frequency_penalty: _Number = 0.0, presence_penalty: _Number = 0.0,
+    penalty_last_n: _Integer | None = None, dry_multiplier: _Number = 0.0, dry_base: _Number = 1.75,
+    dry_allowed_length: _Integer = 2, dry_penalty_last_n: _Integer | None = None,
+    dry_sequence_breakers: _IdList | None = None,
 ) -> _TokenIds: ...
 @overload
 def kept(
-    logits: _Batch,
-    /,
-    *,
-    temperature: _Numbers = 1.0,
-    top_k: _Integers = 0,
-    top_p: _Numbers = 1.0,
-    min_p: _Numbers = 0.0,
-    chain: _Chain = "vllm",
+    logits: _Batch, /, *,
+    seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0,
+    prompt_ids: _Histories = (), output_ids: _Histories = (), chain: _Chain = "vllm",
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
 ) -> list[_TokenIds]: ...
 @overload
 def kept(
-    logits: _LogitsLike,
-    /,
-    *,
-    temperature: _Numbers = 1.0,
-    top_k: _Integers = 0,
-    top_p: _Numbers = 1.0,
-    min_p: _Numbers = 0.0,
-    chain: _Chain = "vllm",
+    logits: _LogitsLike, /, *,
+    seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0,
+    prompt_ids: _IdList | _Histories = (), output_ids: _IdList | _Histories = (), chain: _Chain = "vllm",
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
 ) -> Any: ...
 @overload
 def sample(
-    logits: _Row,
-    /,
-    *,
-    seed: _Integer | None = None,
-    stream: _Integer = 0,
-    position: _Integer = 0,
-    u: _Integer | None = None,
-    temperature: _Number = 1.0,
-    top_k: _Integer = 0,
-    top_p: _Number = 1.0,
-    min_p: _Number = 0.0,
-    chain: _Chain = "vllm",
+    logits: _Row, /, *,
+    seed: _Integer | None = None, stream: _Integer = 0, position: _Integer = 0, u: _Integer | None = None,
+    prompt_ids: _IdList = (), output_ids: _IdList = (), chain: _Chain = "vllm",
+    temperature: _Number = 1.0, top_k: _Integer = 0, top_p: _Number = 1.0, min_p: _Number = 0.0,
+    typical_p: _Number = 1.0, epsilon_cutoff: _Number = 0.0, eta_cutoff: _Number = 0.0,
+    top_h: _Number = 0.0, top_n_sigma: _Number = 0.0, xtc_threshold: _Number = 0.1,
+    xtc_probability: _Number = 0.0,
+    vocab_size: _Integer | None = None, allowed_token_ids: _IdList | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdList | None = None,
+    bad_words: _Words | None = None, no_repeat_ngram_size: _Integer = 0, min_tokens: _Integer = 0,
+    eos_token_id: _Integer | _IdList | None = None, stop_token_ids: _IdList | None = None,
+    logit_bias: _Biases | None = None, sequence_bias: _Biases | None = None,
+    repetition_penalty: _Number = 1.0, frequency_penalty: _Number = 0.0, presence_penalty: _Number = 0.0,
+    penalty_last_n: _Integer | None = None, dry_multiplier: _Number = 0.0, dry_base: _Number = 1.75,
+    dry_allowed_length: _Integer = 2, dry_penalty_last_n: _Integer | None = None,
+    dry_sequence_breakers: _IdList | None = None,
 ) -> int: ...
 @overload
 def sample(
-    logits: _Batch,
-    /,
-    *,
-    seed: _Integers | None = None,
-    stream: _Integers = 0,
-    position: _Integers = 0,
-    u: _Integers | None = None,
-    temperature: _Numbers = 1.0,
-    top_k: _Integers = 0,
-    top_p: _Numbers = 1.0,
-    min_p: _Numbers = 0.0,
-    chain: _Chain = "vllm",
+    logits: _Batch, /, *,
+    seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0, u: _Integers | None = None,
+    prompt_ids: _Histories = (), output_ids: _Histories = (), chain: _Chain = "vllm",
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
 ) -> _TokenIds: ...
 @overload
 def sample(
-    logits: _LogitsLike,
-    /,
-    *,
-    seed: _Integers | None = None,
-    stream: _Integers = 0,
-    position: _Integers = 0,
-    u: _Integers | None = None,
-    temperature: _Numbers = 1.0,
-    top_k: _Integers = 0,
-    top_p: _Numbers = 1.0,
-    min_p: _Numbers = 0.0,
-    chain: _Chain = "vllm",
+    logits: _LogitsLike, /, *,
+    seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0, u: _Integers | None = None,
+    prompt_ids: _IdList | _Histories = (), output_ids: _IdList | _Histories = (), chain: _Chain = "vllm",
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
 ) -> Any: ...
 def choose(
-    logits: _LogitsLike,
-    n: _Integer,
-    /,
-    *,
-    seed: _Integers | None = None,
-    stream: _Integers = 0,
-    position: _Integers = 0,
-    temperature: _Numbers = 1.0,
-    top_k: _Integers = 0,
-    top_p: _Numbers = 1.0,
-    min_p: _Numbers = 0.0,
-    chain: _Chain = "vllm",
+    logits: _LogitsLike, n: _Integer, /, *,
+    seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0,
+    prompt_ids: _IdList | _Histories = (), output_ids: _IdList | _Histories = (), chain: _Chain = "vllm",
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
 ) -> _TokenIds: ...
+def process(
+    logits: _LogitsLike, /, *,
+    seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0,
+    prompt_ids: _IdList | _Histories = (), output_ids: _IdList | _Histories = (),
+    chain: _Chain = "vllm", out: _Out = None,
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
+) -> _Result: ...
+def logprobs(
+    logits: _LogitsLike, token_ids: _Integer | _IdList | _Histories, /, *,
+    top: _Integer = 0, seed: _Integers | None = None, stream: _Integers = 0, position: _Integers = 0,
+    prompt_ids: _IdList | _Histories = (), output_ids: _IdList | _Histories = (), chain: _Chain = "vllm",
+    temperature: _Numbers = 1.0, top_k: _Integers = 0, top_p: _Numbers = 1.0, min_p: _Numbers = 0.0,
+    typical_p: _Numbers = 1.0, epsilon_cutoff: _Numbers = 0.0, eta_cutoff: _Numbers = 0.0,
+    top_h: _Numbers = 0.0, top_n_sigma: _Numbers = 0.0, xtc_threshold: _Numbers = 0.1,
+    xtc_probability: _Numbers = 0.0,
+    vocab_size: _OptionalIntegers = None, allowed_token_ids: _IdLists | None = None,
+    bitmask: _Bitmask | None = None, banned_token_ids: _IdLists | None = None,
+    bad_words: _WordLists | None = None, no_repeat_ngram_size: _Integers = 0, min_tokens: _Integers = 0,
+    eos_token_id: _Integer | _IdLists | None = None, stop_token_ids: _IdLists | None = None,
+    logit_bias: _BiasLists | None = None, sequence_bias: _BiasLists | None = None,
+    repetition_penalty: _Numbers = 1.0, frequency_penalty: _Numbers = 0.0, presence_penalty: _Numbers = 0.0,
+    penalty_last_n: _OptionalIntegers = None, dry_multiplier: _Numbers = 0.0, dry_base: _Numbers = 1.75,
+    dry_allowed_length: _Integers = 2, dry_penalty_last_n: _OptionalIntegers = None,
+    dry_sequence_breakers: _IdLists | None = None,
+) -> Logprobs: ...
+# fmt: on
 
 # Stop sequences. Text: str or bytes in, str out. Bytes: bytes in and out. Tokens: ids in, a list out.
 

@@ -62,7 +62,9 @@ def plot(explanation: Explanation, tokens: int) -> Any:
             )  # fmt: skip
     labels = [f"{step.name} {step.setting}: {step.tokens_after}" for step in steps]
     strips.set_yticks(range(len(steps)), labels, fontsize=8)
-    strips.xaxis.set_major_formatter("{x:.0f}")
+    ticks = [digit * 10**power for power in range(7) for digit in (1, 2, 5) if digit * 10**power <= shown]
+    strips.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    strips.xaxis.minorticks_off()
     strips.set(xlabel="tokens, likeliest first", xlim=(0.5, shown + 0.5))
     if steps:
         strips.set_ylim(len(steps) - 0.5, -0.5)

@@ -76,7 +76,7 @@ def integer_of(argument: str, value: Any) -> int | list[int]:
             if number is None or isinstance(number, list):
                 raise _wrong_type(argument, "an integer", "integer", "a nested list")
             items.append(number)
-        return items  # type: ignore[return-value]
+        return items
     array = as_array(argument, value, "an integer", "integer")
     if array.dtype.kind not in "iu":
         raise _wrong_type(argument, "an integer", "integer", f"an array of {array.dtype}")
