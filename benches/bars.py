@@ -39,6 +39,9 @@ NAMES = {
     "rheostat": rheostat,
     "peaked": workloads.peaked(workloads.LONG),
     "flat": workloads.flat(workloads.LONG),
+    "real": workloads.real(workloads.LONG),
+    "top_p": workloads.TOP_P,
+    "full_chain": workloads.FULL_CHAIN,
     "small": workloads.flat(32),
     "one": workloads.flat(1),
     "matcher": rheostat.StopSet([f"<|stop_{i}|>" for i in range(63)] + ["\nUser:"]).matcher(),
@@ -56,6 +59,12 @@ BARS = [
         "rheostat.sample(flat, temperature=1.5, top_p=0.9, seed=7)",
         "np.max(flat)",
         80,
+    ),
+    Bar(
+        "full chain, V=128,256",
+        "rheostat.sample(real, seed=7, **full_chain)",
+        "rheostat.sample(real, seed=7, **top_p)",
+        1.5,
     ),
     Bar("softmax, V=128,256", "rheostat.softmax(flat)", "np.max(flat)", 8),
     Bar(
@@ -76,6 +85,10 @@ def check_workloads():
     for row, temperature in ((peaked, 0.8), (flat, 1.5), (small, 0.8)):
         knobs = {"temperature": temperature, "top_p": 0.9, "seed": 7}
         assert rheostat.sample(row, **knobs) == rheostat.reference.sample(row, **knobs)
+    for knobs in (workloads.TOP_P, workloads.FULL_CHAIN):
+        real, reference = NAMES["real"], rheostat.reference
+        np.testing.assert_array_equal(rheostat.kept(real, **knobs), reference.kept(real, **knobs))
+        assert rheostat.sample(real, seed=7, **knobs) == reference.sample(real, seed=7, **knobs)
     np.testing.assert_array_equal(rheostat.softmax(flat), rheostat.reference.softmax(flat))
     assert NAMES["matcher"].feed(" the") == " the"
 

@@ -69,3 +69,24 @@ KINDS = {
 def batch(vocab: int, rows: int = 32) -> np.ndarray:
     """(rows, vocab) float32 of recorded rows."""
     return np.stack([real(vocab, row % 24) for row in range(rows)])
+
+
+def half(vocab: int) -> np.ndarray:
+    """A bitmask, int32 words, that allows a half of the tokens at random."""
+    bits = np.random.default_rng(4).random(-(-vocab // 32) * 32) < 0.5
+    return np.packbits(bits, bitorder="little").view(np.int32)
+
+
+# Plain top-p, and everything at once: penalties over 64 ids, 32 of them the likeliest; a mask; filters.
+TOP_P = {"top_p": 0.95}
+FULL_CHAIN = {
+    "repetition_penalty": 1.1,
+    "presence_penalty": 0.2,
+    "output_ids": np.random.default_rng(5).permutation(
+        np.concatenate([np.argsort(-real(49_152))[:32], np.random.default_rng(6).integers(0, LONG, 32)])
+    ),
+    "top_k": 40,
+    "top_p": 0.95,
+    "min_p": 0.05,
+    "bitmask": half(LONG),
+}
