@@ -296,9 +296,10 @@ class Run:
         return any(_differs(getattr(self.knobs, name), OFF[name]) for name in SWITCHES.get(step, names[:1]))
 
     def _setting(self, names: list[str] | tuple[str, ...]) -> str:
-        """The values given, without the name where there is one: "0.9", "threshold 0.1, probability 0.5"."""
+        """The values given, named where the step does not tell: "0.9", "threshold 0.1, probability 0.5"."""
         given = {name: self.given[name] for name in names if name in self.given}
-        if len(given) == 1:
+        unnamed = names[0] if names and names[0] not in ("frequency_penalty", "xtc_threshold") else None
+        if list(given) == [unnamed]:
             return _short(*given.values())
         return ", ".join(f"{_short_name(name)} {_short(value)}" for name, value in given.items())
 
