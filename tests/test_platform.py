@@ -112,6 +112,13 @@ def test_columns_of_packed_records_are_read_as_they_lie(api):
     given = {"seed": records["seed"], "temperature": records["t"], "top_k": records["k"]}
     copied = {name: column.copy() for name, column in given.items()}
     np.testing.assert_array_equal(api.sample(batch, **given), api.sample(batch, **copied))
+    words = np.zeros(4, dtype=[("word", "i4"), ("flag", "i1")])
+    words["word"] = [1, 2, -8, 3]
+    allowed = [0, 33, *range(67, 96), 96, 97]
+    np.testing.assert_array_equal(api.kept(batch[0], bitmask=words["word"]), allowed)
+    ids = np.zeros(3, dtype=[("id", "i8"), ("flag", "i1")])
+    ids["id"] = [3, 5, 99]
+    np.testing.assert_array_equal(api.kept(batch[0], allowed_token_ids=ids["id"]), [3, 5, 99])
     kept = api.kept(batch, top_k=records["k"])
     assert [len(ids) for ids in kept] == [1, 2, 3, 4]
 

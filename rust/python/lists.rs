@@ -195,12 +195,17 @@ pub fn bitmask(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<
         let message = format!("{name} must have at most {most} words for {} tokens, got {got}", bounds.width);
         return Err(knob_error(py, message, name, got));
     }
-    let words = words.try_readonly()?;
-    let words = words.as_array();
-    if words.ndim() == 1 {
-        return Ok(PerRow::One(Some(words.iter().copied().collect())));
-    }
-    Ok(PerRow::Each(words.outer_iter().map(|row| Some(row.iter().copied().collect())).collect()))
+    let is_flat = shape.len() == 1;
+    // A slice alone, of a copy where it must be: rust-numpy's views round strides down to whole elements.
+    let of_slice = |array: &Bound<'_, PyArrayDyn<i32>>| -> PyResult<PerRow<Option<Arc<[i32]>>>> {
+        let words = array.try_readonly()?;
+        let words = words.as_slice()?;
+        if is_flat {
+            return Ok(PerRow::One(Some(words.into())));
+        }
+        Ok(PerRow::Each((0..count).map(|row| Some(words[row * got..][..got].into())).collect()))
+    };
+    of_slice(words).or_else(|_| of_slice(array.call_method0("copy")?.cast()?))
 }
 
 /// Dicts of any keys, checked by `key_of`, made by `build` into what a row needs. A key that comes twice, in
@@ -326,11 +331,11 @@ fn of_array<T: Element + Copy + Into<i64>>(
     vocab: usize,
 ) -> Option<PyResult<Vec<u32>>> {
     let array = value.extract::<PyReadonlyArray1<'_, T>>().ok()?;
+    let values = array.as_slice().ok()?; // what is no plain slice goes the slow way
     let id = |value: T| in_vocabulary(value.into(), vocab);
-    let ids: Option<Vec<u32>> = array.as_array().iter().map(|value| id(*value)).collect();
+    let ids: Option<Vec<u32>> = values.iter().map(|value| id(*value)).collect();
     Some(ids.ok_or_else(|| {
-        let bad =
-            array.as_array().iter().copied().map(Into::into).find(|id| in_vocabulary(*id, vocab).is_none());
+        let bad = values.iter().copied().map(Into::into).find(|id| in_vocabulary(*id, vocab).is_none());
         outside(name, PyInt::new(value.py(), bad.unwrap_or(-1)).as_any(), vocab)
     }))
 }
