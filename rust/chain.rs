@@ -212,8 +212,7 @@ impl<'a> Kept<'a> {
     fn keep_top_p(&mut self, p: f64) {
         let scale = law::scale_of(self.temperature);
         if !self.narrowed {
-            let row = nucleus::Row { logits: self.row, maximum: self.maximum, scale };
-            nucleus::keep(row, p, self.scratch);
+            nucleus::keep(self.row_at(scale), p, self.scratch);
             self.narrowed = true;
             return;
         }
@@ -237,7 +236,7 @@ impl<'a> Kept<'a> {
     fn keep_at_least(&mut self, least: u64) {
         let scale = law::scale_of(self.temperature);
         let y = ((least as f64 - 0.5) / law::UNIT as f64).log2() - 0.01;
-        self.narrow(self.logit_at(y, scale));
+        self.narrow(self.row_at(scale).logit_at(y));
         self.weigh(scale);
         let Scratch { xs, ids, weights, .. } = &mut *self.scratch;
         let mut kept = 0;
@@ -249,10 +248,9 @@ impl<'a> Kept<'a> {
         ids.truncate(kept);
     }
 
-    /// A logit at most as high as the one whose weight is 2**y.
-    fn logit_at(&self, y: f64, scale: f32) -> f32 {
-        let logit = (f64::from(self.maximum) + y / f64::from(scale)) as f32;
-        logit.next_down().max(f32::MIN)
+    /// The row at the temperature of this scale: what the nucleus is looked for in.
+    fn row_at(&self, scale: f32) -> nucleus::Row<'a> {
+        nucleus::Row { logits: self.row, maximum: self.maximum, scale }
     }
 
     /// Leaves in the scratch the k first tokens and maybe more: the logits at or above some cut.
@@ -262,7 +260,7 @@ impl<'a> Kept<'a> {
         }
         let scale = law::scale_of(self.temperature);
         for window in WINDOWS {
-            self.narrow(self.logit_at(-window, scale));
+            self.narrow(self.row_at(scale).logit_at(-window));
             if self.scratch.xs.len() >= k {
                 return;
             }
@@ -286,9 +284,7 @@ impl<'a> Kept<'a> {
 
     /// Leaves in the scratch the float weights of the narrowed tokens, and gives the sum of the integer ones.
     fn weigh(&mut self, scale: f32) -> u64 {
-        let Scratch { xs, weights, .. } = &mut *self.scratch;
-        weights.resize(xs.len(), 0.0);
-        simd::store_and_sum_weights(Level::current(), xs, self.maximum, scale, weights)
+        self.row_at(scale).weigh(self.scratch)
     }
 
     /// Makes ready to draw: one exact pass over what is kept.
