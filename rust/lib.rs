@@ -10,6 +10,7 @@
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
 //! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
+//! | [`memory`] | the same kept up to date, token by token |
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
@@ -36,6 +37,7 @@ pub mod knobs;
 pub mod law;
 pub mod logprobs;
 pub mod masks;
+pub mod memory;
 pub mod nucleus;
 pub mod penalties;
 pub mod rng;

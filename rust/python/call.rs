@@ -129,7 +129,7 @@ impl<'py> Call<'py> {
         let shaped = |at: usize, buffers: (&mut Vec<f32>, &mut Vec<f32>), scratch: &mut Scratch| {
             let restore = |error: Error| Failure::Law(rows.restore(error.in_row(at)));
             let given = rows.row(at, buffers.0);
-            let x = match adjustments.row(at) {
+            let x = match adjustments.row(at, vocab) {
                 None => given,
                 Some(adjustment) => {
                     adjustment.apply(given, at, buffers.1).map_err(restore)?;
