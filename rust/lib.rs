@@ -18,9 +18,12 @@
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
+//! | [`mirostat`] | a bound on surprise that follows the text |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
 //! | [`logprobs`] | log-probabilities and ranks of a few tokens |
+//! | [`report`] | what is told of a token |
+//! | [`state`], [`sampler`] | a sequence between two tokens; the next one |
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
@@ -38,13 +41,17 @@ pub mod law;
 pub mod logprobs;
 pub mod masks;
 pub mod memory;
+pub mod mirostat;
 pub mod nucleus;
 pub mod penalties;
+pub mod report;
 pub mod rng;
+pub mod sampler;
 pub mod scratch;
 pub mod select;
 pub mod simd;
 pub mod softmax;
+pub mod state;
 pub mod stop;
 pub mod threads;
 pub mod tokens;

@@ -16,12 +16,15 @@ mod logprobs;
 mod out;
 mod process;
 mod rows;
+mod sampler;
 mod sampling;
+mod slot;
 mod stop;
 mod stop_batch;
 mod stop_input;
 mod stop_matcher;
 mod stop_state;
+mod token;
 mod tokens;
 
 use pyo3::prelude::*;
@@ -52,6 +55,7 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     sampling::register(module)?;
     process::register(module)?;
     logprobs::register(module)?;
+    sampler::register(module)?;
     stop::register(module)?;
     tokens::register(module)
 }
