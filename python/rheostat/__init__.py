@@ -3,6 +3,7 @@
 from rheostat import reference
 from rheostat._rheostat import (
     LAW,
+    Sampler,
     StopBatch,
     StopMatcher,
     StopSet,
@@ -24,7 +25,7 @@ from rheostat._rheostat import (
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
 from rheostat.params import SamplingParams
-from rheostat.results import Logprobs
+from rheostat.results import Logprobs, Token, Tokens
 from rheostat.stops import StopHit
 
 __all__ = [
@@ -32,12 +33,15 @@ __all__ = [
     "KnobError",
     "LogitsError",
     "Logprobs",
+    "Sampler",
     "SamplingParams",
     "StopBatch",
     "StopHit",
     "StopMatcher",
     "StopSet",
+    "Token",
     "TokenTable",
+    "Tokens",
     "__version__",
     "build_info",
     "choose",

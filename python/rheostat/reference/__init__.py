@@ -12,12 +12,13 @@ from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
 from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
+from rheostat.reference.sampler import Sampler
 from rheostat.reference.sampling import choose, kept, sample
 from rheostat.reference.softmax import log_softmax, softmax
 from rheostat.reference.stop import StopMatcher, StopSet
 from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
-from rheostat.results import Logprobs
+from rheostat.results import Logprobs, Token, Tokens
 from rheostat.stops import StopHit
 
 __all__ = [
@@ -25,12 +26,15 @@ __all__ = [
     "KnobError",
     "LogitsError",
     "Logprobs",
+    "Sampler",
     "SamplingParams",
     "StopBatch",
     "StopHit",
     "StopMatcher",
     "StopSet",
+    "Token",
     "TokenTable",
+    "Tokens",
     "build_info",
     "choose",
     "explain",
