@@ -52,21 +52,23 @@ pub fn draw<E: From<Error>>(
 ) -> Result<Drawn, E> {
     let Turn { row, at, bitmask, kept: tells_kept } = turn;
     let given = &row[..state.vocab_size().min(row.len())];
-    let x = if bitmask.is_none() && rules.shaping.is_none(row.len()) {
-        row
-    } else {
+    let is_shaped = bitmask.is_some() || !rules.shaping.is_none(row.len());
+    let x = if is_shaped {
         rules.shaping.apply(state.moment(bitmask), row, at, shaped)?;
         shaped.as_slice()
+    } else {
+        row
     };
-    let maximum = law::check_row(x).map_err(|error| error.in_row(at))?;
+    let check = |row| law::check_row(row).map_err(|error| error.in_row(at));
+    let maximum = check(x)?;
+    let given_maximum = if is_shaped && rules.wanted.reads_given() { check(given)? } else { maximum };
     let words = rng::words(state.seed, state.stream, state.position());
     let knobs = rules.knobs.with_xtc(rng::opens(words[rng::XTC], rules.knobs.xtc_probability));
     let mut kept = Kept::whole(x, maximum, scratch);
     run(&mut kept, &knobs)?;
     let wanted = Wanted { kept: tells_kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
-    let row = Row { given, shaped: x, maximum };
-    let drawn = report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted);
-    Ok(drawn.map_err(|error| error.in_row(at))?)
+    let row = Row { given, given_maximum, shaped: x, maximum };
+    Ok(report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
 }
 
 /// Moves on by a token that was drawn.

@@ -13,17 +13,24 @@ from rheostat.params import SamplingParams
 from rheostat.reference import chain as chains
 from rheostat.reference import knobs as rules
 from rheostat.reference import law
-from rheostat.reference.arrays import MAX_VOCAB, Array
+from rheostat.reference.arrays import MAX_VOCAB, Array, check_row
 from rheostat.reference.chance import TOKEN, Chance, fresh_seed, words
 from rheostat.reference.lists import id_tuple, is_sequence
 from rheostat.reference.masks import History
-from rheostat.reference.report import surprise, token_of
+from rheostat.reference.report import reads_given, surprise, token_of
 from rheostat.reference.rows import shaped
 from rheostat.reference.state import State, from_bytes
 from rheostat.reference.table import Knobs, knobs_of
 from rheostat.results import Token
 
 VOCAB_SIZE = (f"must be in [1, {MAX_VOCAB}]", lambda size: 1 <= size <= MAX_VOCAB)
+
+
+class Prepared(NamedTuple):
+    """A row: x (vocab,) after masks, biases and penalties; as it came, where that is told of."""
+
+    x: NDArray[np.float32]
+    given: NDArray[np.float32]
 
 
 class Drawn(NamedTuple):
@@ -56,18 +63,25 @@ class Slot:
         seed = self.state.seed if self.params.seed is None else self.params.seed
         self.restore(self.state._replace(seed=seed))
 
-    def draw(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> Drawn:
-        """The next token, from row `row` of (batch, vocab) logits."""
-        params, state = self.params, self.state
+    def prepare(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> Prepared:
+        """Row `row` of (batch, vocab) logits after masks, biases and penalties: whatever is wrong with it is
+        found here.
+        """
         knobs = self.knobs
         if bitmask is not None:
             knobs = Knobs(**(vars(knobs) | {"bitmask": bitmask}))
-        x = shaped(logits, knobs, state.history, row)
+        x = shaped(logits, knobs, self.state.history, row)
+        is_read = reads_given(self.params)
+        return Prepared(x, check_row(logits[:, : self.vocab_size], row) if is_read else x)
+
+    def draw(self, prepared: Prepared) -> Drawn:
+        """The next token."""
+        params, state = self.params, self.state
         chance = Chance(state.seed, state.stream, state.position, None)
-        xtc = chance.opens(knobs.xtc_probability)
-        kept = chains.run(x, knobs, params.chain_steps(), xtc, state.mu)
+        xtc = chance.opens(self.knobs.xtc_probability)
+        kept = chains.run(prepared.x, self.knobs, params.chain_steps(), xtc, state.mu)
         at = law.draw(kept.w, words(state.seed, state.stream, state.position)[TOKEN])
-        token = token_of(params, kept, x, logits[:, : self.vocab_size], row, at)
+        token = token_of(params, kept, prepared.x, prepared.given, at)
         return Drawn(token, kept.ids, surprise(kept, at))
 
     def accept(self, drawn: Drawn) -> None:
