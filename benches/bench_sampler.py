@@ -1,4 +1,4 @@
-"""What a sampler's token costs: beside `sample`, by what is told of it, after a long history; and by threads."""
+"""What a sampler's token costs: beside `sample`, by what is told of it, after a long history; by threads."""
 
 import numpy as np
 import pytest
