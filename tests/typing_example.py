@@ -66,6 +66,22 @@ tokens = many.step(batch, handles, bitmask=[bitmask, None], on_bad_row="mark", k
 assert_type(tokens[0], rheostat.Token)
 assert_type(tokens.ids, NDArray[np.int64])
 assert_type([token.id for token in tokens], list[int])
+params = rheostat.SamplingParams(
+    chain=("top_k", likely, "mirostat"),
+    top_k=40,
+    mirostat=2,
+    stop=["\n"],
+    eos_token_id=7,
+    logit_bias={3: -1.5},
+    bad_words=[[1, 2]],
+    report=("rank",),
+)
+assert_type(params.replace(chain="vllm", seed=3), rheostat.SamplingParams)
+assert_type(params.top_p, float)
+assert_type(params.max_tokens, int | None)
+drawn: int = rheostat.sample(row, seed=params.seed, **params.knobs())
+assert_type(rheostat.SamplingParams.from_openai({"top_p": 0.9}).params, rheostat.SamplingParams)
+assert_type(rheostat.explain(row, params).token_id, int)
 
 anything: NDArray[np.float32] = rheostat.reference.softmax(row)
 token: int = rheostat.sample(anything)  # its shape is not known: Any
