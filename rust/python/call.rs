@@ -12,7 +12,7 @@ use super::knobs::{Given, PerRow, Shape};
 use super::{WORTH_DETACHING, detach_if};
 use crate::chain::Kept;
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step, law, threads};
+use crate::{Error, Knobs, Step, threads};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
@@ -41,7 +41,8 @@ pub struct Shaped<'a> {
     /// Its place in the batch.
     pub at: usize,
     pub x: &'a [f32],
-    maximum: f32,
+    /// Its maximum, from the first look on.
+    maximum: Option<f32>,
     knobs: Knobs,
     chain: &'a Chain,
     scratch: &'a mut Scratch,
@@ -54,9 +55,15 @@ impl Shaped<'_> {
     }
 
     /// What the chain keeps of it; `xtc` is whether XTC acts.
-    pub fn keep(&mut self, xtc: bool) -> PyResult<Kept<'_>> {
-        let mut kept = Kept::whole(self.x, self.maximum, self.scratch);
-        self.chain.run(&mut kept, &self.knobs.with_xtc(xtc))?;
+    pub fn keep(&mut self, xtc: bool) -> Result<Kept<'_>, Failure> {
+        let knobs = self.knobs.with_xtc(xtc);
+        let mut kept = match self.maximum {
+            Some(maximum) => Kept::whole(self.x, maximum, self.scratch),
+            None => Kept::read(self.x, self.chain.first_top_p(&knobs), self.scratch)
+                .map_err(|error| Failure::Law(error.in_row(self.at)))?,
+        };
+        self.maximum = Some(kept.maximum());
+        self.chain.run(&mut kept, &knobs)?;
         Ok(kept)
     }
 
@@ -127,17 +134,20 @@ impl<'py> Call<'py> {
         let (count, vocab) = (self.shape.count, self.logits.vocab());
         let (knobs, adjustments, chain) = (&self.knobs, &self.adjustments, &self.chain);
         let shaped = |at: usize, buffers: (&mut Vec<f32>, &mut Vec<f32>), scratch: &mut Scratch| {
-            let restore = |error: Error| Failure::Law(rows.restore(error.in_row(at)));
+            let restore = |failure| match failure {
+                Failure::Law(error) => Failure::Law(rows.restore(error)),
+                raised => raised,
+            };
             let given = rows.row(at, buffers.0);
             let x = match adjustments.row(at) {
                 None => given,
                 Some(adjustment) => {
-                    adjustment.apply(given, at, buffers.1).map_err(restore)?;
+                    let applied = adjustment.apply(given, at, buffers.1);
+                    applied.map_err(|error| restore(Failure::Law(error.in_row(at))))?;
                     buffers.1.as_slice()
                 }
             };
-            let maximum = law::check_row(x).map_err(restore)?;
-            work(Shaped { at, x, maximum, knobs: knobs.get(at), chain, scratch })
+            work(Shaped { at, x, maximum: None, knobs: knobs.get(at), chain, scratch }).map_err(restore)
         };
         let one = |at: usize, scratch: &mut Scratch| {
             let (mut row, mut after) =
