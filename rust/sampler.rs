@@ -4,13 +4,13 @@
 //! and lets all of them wait for the last before any moves on.
 
 use crate::adjust::Shaping;
-use crate::chain::Kept;
+use crate::chain::{self, Kept};
 use crate::mirostat::Mirostat;
 use crate::report::{self, Drawn, Row, Wanted};
 use crate::rng;
 use crate::scratch::Scratch;
 use crate::state::State;
-use crate::{Error, Knobs, law};
+use crate::{Error, Knobs, Step, law};
 
 /// What acts on a sequence until it is told otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,18 +38,48 @@ pub struct Turn<'a> {
     pub kept: bool,
 }
 
-/// The next token. `run` runs the chain over what is given to it; `shaped` is a buffer.
+/// The filters of a sequence, in their order.
+pub trait Chain {
+    /// Why it could not be run.
+    type Error: From<Error>;
+
+    /// The scale at which top-p is the first to look at a row, if it is.
+    fn first_top_p(&self, knobs: &Knobs) -> Option<f32>;
+
+    /// Runs it over what is kept; `mu` is mirostat's, where that is on.
+    ///
+    /// # Errors
+    /// Whatever a step of the caller's own may say.
+    fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Self::Error>;
+}
+
+/// Mirostat comes last.
+impl Chain for [Step] {
+    type Error = Error;
+
+    fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
+        chain::first_top_p(self.iter().copied(), knobs)
+    }
+
+    fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Error> {
+        self.iter().for_each(|step| kept.take(*step, knobs));
+        mu.into_iter().for_each(|mu| kept.keep_unsurprising(mu));
+        Ok(())
+    }
+}
+
+/// The next token; `shaped` is a buffer.
 ///
 /// # Errors
-/// Those of [`Shaping::apply`], [`law::check_row`] and `run`.
-pub fn draw<E: From<Error>>(
+/// Those of [`Shaping::apply`], [`law::check_row`] and the chain.
+pub fn draw<C: Chain + ?Sized>(
     rules: &Rules,
+    chain: &C,
     state: &State,
     turn: Turn<'_>,
     shaped: &mut Vec<f32>,
     scratch: &mut Scratch,
-    run: impl FnOnce(&mut Kept<'_>, &Knobs) -> Result<(), E>,
-) -> Result<Drawn, E> {
+) -> Result<Drawn, C::Error> {
     let Turn { row, at, bitmask, kept: tells_kept } = turn;
     let given = &row[..state.vocab_size().min(row.len())];
     let is_shaped = bitmask.is_some() || !rules.shaping.is_none(row.len());
@@ -59,13 +89,16 @@ pub fn draw<E: From<Error>>(
     } else {
         row
     };
-    let check = |row| law::check_row(row).map_err(|error| error.in_row(at));
-    let maximum = check(x)?;
-    let given_maximum = if is_shaped && rules.wanted.reads_given() { check(given)? } else { maximum };
     let words = rng::words(state.seed, state.stream, state.position());
     let knobs = rules.knobs.with_xtc(rng::opens(words[rng::XTC], rules.knobs.xtc_probability));
-    let mut kept = Kept::whole(x, maximum, scratch);
-    run(&mut kept, &knobs)?;
+    let in_row = |error: Error| error.in_row(at);
+    let mut kept = Kept::read(x, chain.first_top_p(&knobs), scratch).map_err(in_row)?;
+    let maximum = kept.maximum();
+    let given_maximum = match is_shaped && rules.wanted.reads_given() {
+        true => law::check_row(given).map_err(in_row)?,
+        false => maximum,
+    };
+    chain.run(&mut kept, &knobs, state.mu)?;
     let wanted = Wanted { kept: tells_kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
     let row = Row { given, given_maximum, shaped: x, maximum };
     Ok(report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))

@@ -12,6 +12,8 @@ use super::errors::{to_python, type_error};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, check, integer_of, type_name};
 use super::lists::{id, id_list, is_sequence};
+use crate::Knobs;
+use crate::chain::Kept;
 use crate::history::History;
 use crate::knobs::{Rule, WORD};
 use crate::law::MAX_VOCAB;
@@ -100,6 +102,18 @@ fn wanted_of(params: &Bound<'_, PyAny>) -> PyResult<Wanted> {
     })
 }
 
+impl sampler::Chain for Chain {
+    type Error = Failure;
+
+    fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
+        self.first_top_p(knobs)
+    }
+
+    fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Failure> {
+        Ok(self.run(kept, knobs, mu)?)
+    }
+}
+
 /// A sequence.
 pub struct Slot {
     plan: Plan,
@@ -156,14 +170,7 @@ impl Slot {
         scratch: &mut Scratch,
     ) -> Result<Drawn, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
-        sampler::draw(
-            rules,
-            state,
-            turn,
-            shaped,
-            scratch,
-            |kept, knobs| Ok(chain.run(kept, knobs, state.mu)?),
-        )
+        sampler::draw(rules, chain, state, turn, shaped, scratch)
     }
 
     /// Moves on by a token that was drawn.

@@ -90,12 +90,9 @@ fn a_draw_changes_nothing_and_moving_on_is_by_one_token() {
     let mut state = State::new(start, rules.shaping.needs(), rules.mirostat, 3);
     let before = state.to_bytes();
     let turn = Turn { row: &[1.0, 3.0, 2.0], at: 0, bitmask: None, kept: true };
+    let chain = [Step::Temperature].as_slice();
     let drawn =
-        sampler::draw::<Error>(&rules, &state, turn, &mut vec![], &mut Scratch::default(), |kept, knobs| {
-            kept.take(Step::Temperature, knobs);
-            Ok(())
-        })
-        .expect("a good row");
+        sampler::draw(&rules, chain, &state, turn, &mut vec![], &mut Scratch::default()).expect("a good row");
     assert_eq!(
         (drawn.id, drawn.logprob, drawn.kept_mass, drawn.kept.clone()),
         (1, Some(0.0), Some(1.0), Some(vec![1]))
