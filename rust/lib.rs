@@ -17,6 +17,7 @@
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
+//! | [`verify`] | whether a drafted token stays, and what takes its place |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
 //! | [`logprobs`] | log-probabilities and ranks of a few tokens |
@@ -47,6 +48,7 @@ pub mod stop;
 pub mod threads;
 pub mod tokens;
 pub mod urn;
+pub mod verify;
 
 pub use error::Error;
 pub use knobs::{Knobs, Step};

@@ -21,3 +21,10 @@ class Logprobs(NamedTuple):
     ranks: NDArray[np.int64]
     top_ids: NDArray[np.int64]
     top_logprobs: NDArray[np.float64]
+
+
+class Verified(NamedTuple):
+    """What stays of a draft: `ids` are the first `accepted` drafted tokens and one more."""
+
+    accepted: int
+    ids: tuple[int, ...]
