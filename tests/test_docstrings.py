@@ -20,7 +20,12 @@ def documented(thing):
     """(name, docstring) of a function, or of a class and its public members."""
     yield thing.__name__, thing.__doc__
     if inspect.isclass(thing):
-        members = {name: member for name, member in vars(thing).items() if not name.startswith("_")}
+        fields = getattr(thing, "__dataclass_fields__", {})  # told of in the class's own docstring
+        members = {
+            name: member
+            for name, member in vars(thing).items()
+            if not name.startswith("_") and name not in fields
+        }
         yield from ((f"{thing.__name__}.{name}", member.__doc__) for name, member in members.items())
 
 

@@ -23,6 +23,7 @@ from rheostat._rheostat import (
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
+from rheostat.params import SamplingParams
 from rheostat.results import Logprobs
 from rheostat.stops import StopHit
 
@@ -31,6 +32,7 @@ __all__ = [
     "KnobError",
     "LogitsError",
     "Logprobs",
+    "SamplingParams",
     "StopBatch",
     "StopHit",
     "StopMatcher",

@@ -5,6 +5,7 @@ every knob. The names, signatures and errors are those of `rheostat`.
 """
 
 from rheostat.errors import KnobError, LogitsError
+from rheostat.params import SamplingParams
 from rheostat.reference.build import build_info, set_num_threads
 from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
@@ -24,6 +25,7 @@ __all__ = [
     "KnobError",
     "LogitsError",
     "Logprobs",
+    "SamplingParams",
     "StopBatch",
     "StopHit",
     "StopMatcher",
