@@ -50,9 +50,7 @@ def verify(
         raise TypeError(f"params must be SamplingParams, got {type(params).__name__}")
     one_of(method, "method", "must be 'match' or 'lossless'", METHODS)
     if params.mirostat:
-        raise KnobError(
-            f"mirostat must be 0 to verify, got {params.mirostat}", "mirostat", params.mirostat
-        )
+        raise KnobError(f"mirostat must be 0 to verify, got {params.mirostat}", "mirostat", params.mirostat)
     seed, stream, position = (
         _word(name, value) for name, value in (("seed", seed), ("stream", stream), ("position", position))
     )
@@ -70,9 +68,7 @@ def verify(
     prompts, outputs = [list(prompt_ids)] * count, [[*output_ids, *ids[:i]] for i in range(count)]
 
     def rows(logits: Any, rows: int) -> Rows:
-        return Rows(
-            logits, prompts[:rows], outputs[:rows], chain, given | _masks(vocab_size, bitmask, rows)
-        )
+        return Rows(logits, prompts[:rows], outputs[:rows], chain, given | _masks(vocab_size, bitmask, rows))
 
     targets = rows(target, count)
     drafts = None
