@@ -4,12 +4,15 @@
 //! its place). As a filter sees nothing else, `sample(top_p(x, p))` is `sample(x, top_p = p)`, bit for bit.
 
 use crate::cuts::{self, Buffers, Found};
+use crate::entropy::LogProbs;
 use crate::law;
+use crate::mirostat;
 use crate::nucleus;
 use crate::scratch::Scratch;
 use crate::select;
 use crate::simd::{self, Level};
 use crate::urn::Urn;
+use crate::verify::Weighed;
 use crate::{Error, Knobs, Step};
 
 /// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
@@ -185,6 +188,27 @@ impl<'a> Kept<'a> {
             .filter(|(_, x)| *x > f32::NEG_INFINITY)
     }
 
+    /// How many tokens are kept.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        if self.narrowed { self.scratch.ids.len() } else { self.tokens().count() }
+    }
+
+    /// H of what is kept, in nats.
+    pub fn entropy(&mut self) -> f64 {
+        let found = self.found();
+        found.entropy(&found.log_probs())
+    }
+
+    /// Mirostat's step: keeps what is at most as surprising as mu, or the first token.
+    pub fn keep_unsurprising(&mut self, mu: f64) {
+        let log_probs = LogProbs::new(self.maximum, self.temperature, self.weight());
+        match mirostat::least_logit(&log_probs, self.maximum, mu) {
+            Some(logit) => self.narrow(logit),
+            None => self.keep_first(),
+        }
+    }
+
     /// Whether nothing was filtered.
     #[must_use]
     pub fn is_whole_row(&self) -> bool {
@@ -285,6 +309,24 @@ impl<'a> Kept<'a> {
     /// Leaves in the scratch the float weights of the narrowed tokens, and gives the sum of the integer ones.
     fn weigh(&mut self, scale: f32) -> u64 {
         self.row_at(scale).weigh(self.scratch)
+    }
+
+    /// The token that chance `u` draws, and S: one exact pass over what is kept.
+    pub fn draw(&mut self, u: u64) -> (usize, u64) {
+        let Self { row, narrowed, maximum, temperature, .. } = *self;
+        let Scratch { xs, ids, weights, sums, .. } = &mut *self.scratch;
+        let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
+        let mut urn = Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums);
+        (urn.draw(u), urn.total())
+    }
+
+    /// The kept tokens with their integer weights.
+    #[must_use]
+    pub fn weighed(mut self) -> Weighed {
+        let sum = self.found().sum;
+        let Scratch { ids, weights, .. } = self.scratch;
+        let weights = weights.iter().map(|weight| law::integer_weight(*weight)).collect();
+        Weighed { ids: ids.clone(), weights, sum }
     }
 
     /// Makes ready to draw: one exact pass over what is kept.

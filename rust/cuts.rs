@@ -38,12 +38,15 @@ impl Found<'_> {
         law::integer_weight(self.weights[at])
     }
 
-    fn log_probs(&self) -> LogProbs {
+    /// The log-probabilities of the set.
+    #[must_use]
+    pub fn log_probs(&self) -> LogProbs {
         LogProbs::new(self.maximum, self.temperature, self.sum)
     }
 
     /// H = -sum (W/S) * l over W > 0, in nats.
-    fn entropy(&self, log_probs: &LogProbs) -> f64 {
+    #[must_use]
+    pub fn entropy(&self, log_probs: &LogProbs) -> f64 {
         lane_sum(self.ids, |at| surprise(self.weight(at), self.sum, log_probs.of(self.xs[at])))
     }
 

@@ -91,6 +91,13 @@ pub enum Error {
     WrongSymbols,
     /// A saved matcher state that no matcher can be in.
     BadState,
+    /// Bytes that are no snapshot of a sampler.
+    Snapshot {
+        /// What they must be.
+        rule: String,
+        /// What they are.
+        got: String,
+    },
 }
 
 /// The value in an error's sentence: printed as Python prints it.
@@ -187,6 +194,7 @@ impl fmt::Display for Error {
                 write!(f, "feed must not follow flush without a reset{}", Place(*row))
             }
             Self::WrongSymbols => f.write_str("piece must be of the stop set's symbols"),
+            Self::Snapshot { rule, got } => write!(f, "state {rule}, got {got}"),
             Self::BadState => f.write_str("state must be one that a matcher wrote"),
         }
     }

@@ -16,6 +16,17 @@ impl History {
         Self { ids: [prompt, output].concat(), prompt: prompt.len() }
     }
 
+    /// Appends an id to the output.
+    pub fn push(&mut self, id: u32) {
+        self.ids.push(id);
+    }
+
+    /// The prompt's ids.
+    #[must_use]
+    pub fn prompt(&self) -> &[u32] {
+        &self.ids[..self.prompt]
+    }
+
     /// All ids, the prompt's first.
     #[must_use]
     pub fn all(&self) -> &[u32] {

@@ -10,6 +10,7 @@
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
 //! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
+//! | [`memory`] | the same kept up to date, token by token |
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
@@ -17,10 +18,13 @@
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
+//! | [`mirostat`] | a bound on surprise that follows the text |
 //! | [`verify`] | whether a drafted token stays, and what takes its place |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
 //! | [`logprobs`] | log-probabilities and ranks of a few tokens |
+//! | [`report`] | what is told of a token |
+//! | [`state`], [`sampler`] | a sequence between two tokens; the next one |
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
@@ -37,13 +41,18 @@ pub mod knobs;
 pub mod law;
 pub mod logprobs;
 pub mod masks;
+pub mod memory;
+pub mod mirostat;
 pub mod nucleus;
 pub mod penalties;
+pub mod report;
 pub mod rng;
+pub mod sampler;
 pub mod scratch;
 pub mod select;
 pub mod simd;
 pub mod softmax;
+pub mod state;
 pub mod stop;
 pub mod threads;
 pub mod tokens;

@@ -31,7 +31,9 @@ pub fn ranks(row: &[f32], tokens: &[u32]) -> Vec<usize> {
     ranks
 }
 
-fn rank(row: &[f32], id: usize) -> usize {
+/// The token's rank, in one counting pass.
+#[must_use]
+pub fn rank(row: &[f32], id: usize) -> usize {
     let x = row[id];
     let before = row[..id].iter().fold(0_u32, |count, other| count + u32::from(*other >= x));
     let behind = row[id + 1..].iter().fold(0_u32, |count, other| count + u32::from(*other > x));
@@ -41,16 +43,22 @@ fn rank(row: &[f32], id: usize) -> usize {
 /// The log-probabilities of the tokens under what is kept, -inf for those that are not; and the best `top` of
 /// the kept tokens with theirs, fewer if fewer are kept.
 #[must_use]
-pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
+pub fn logprobs(kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
     let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), kept.weight());
     let of = |token: &u32| kept.logit(*token).map_or(f64::NEG_INFINITY, |x| log_probs.of(x));
     let own = tokens.iter().map(of).collect();
     if top == 0 {
         return (own, vec![]);
     }
+    (own, best(kept, &log_probs, top))
+}
+
+/// The first `top` of the kept tokens in the law's order, with their log-probabilities.
+#[must_use]
+pub fn best(mut kept: Kept<'_>, log_probs: &LogProbs, top: usize) -> Vec<(u32, f64)> {
     kept.take(Step::TopK, &Knobs { top_k: top, ..Knobs::default() });
     let (ids, xs) = kept.survivors();
     let mut best: Vec<(f32, u32)> = xs.iter().copied().zip(ids.iter().copied()).collect();
     best.sort_unstable_by(|a, b| law::order(*a, *b));
-    (own, best.into_iter().map(|(x, id)| (id, log_probs.of(x))).collect())
+    best.into_iter().map(|(x, id)| (id, log_probs.of(x))).collect()
 }

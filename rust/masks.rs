@@ -11,8 +11,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::Error;
-use crate::history::{History, repeats};
+use crate::history::History;
 use crate::knobs::Rule;
+use crate::memory::Moment;
 use crate::simd::{self, Level};
 
 /// The rule of `vocab_size`, which is also at most the row's width.
@@ -48,11 +49,11 @@ pub struct Masks {
 }
 
 impl Masks {
-    /// Whether no mask is set.
+    /// Whether no mask is set that forbids something of a row of this width.
     #[must_use]
-    pub fn is_none(&self) -> bool {
+    pub fn is_none(&self, width: usize) -> bool {
         let Self { vocab_size, allowed_token_ids, bitmask, banned_token_ids, bad_words, .. } = self;
-        vocab_size.is_none()
+        vocab_size.is_none_or(|size| size >= width)
             && allowed_token_ids.is_none()
             && bitmask.is_none()
             && banned_token_ids.as_ref().is_none_or(|ids| ids.is_empty())
@@ -67,49 +68,54 @@ impl Masks {
     /// [`Error::NothingLeft`] where every token is forbidden.
     pub fn apply(
         &self,
-        history: &History,
+        moment: Moment<'_>,
         row: &[f32],
         at_row: usize,
         out: &mut Vec<f32>,
     ) -> Result<(), Error> {
-        if self.is_none() {
+        let words = self.words(moment);
+        if words.is_none() && self.is_none(row.len()) {
             out.clear();
             out.extend_from_slice(row);
             return Ok(());
         }
-        self.copy_allowed(row, out);
+        self.copy_allowed(words, row, out);
         if let Some(tail) = out.get_mut(self.vocab_size.unwrap_or(row.len())..) {
             tail.fill(f32::NEG_INFINITY);
         }
-        for (_, forbidden) in self.forbidden_ids(history) {
+        for (_, forbidden) in self.forbidden_ids(moment) {
             for id in forbidden.iter() {
                 if let Some(x) = out.get_mut(*id as usize) {
                     *x = f32::NEG_INFINITY;
                 }
             }
         }
-        if self.leaves_one(out) {
+        if self.leaves_one(words, out) {
             return Ok(());
         }
-        let (left, _) = self.left(history, row.len(), at_row)?;
+        let (left, _) = self.left(moment, row.len(), at_row)?;
         for (i, (x, out)) in row.iter().zip(out).enumerate() {
             *out = if left.holds(i) { *x } else { f32::NEG_INFINITY };
         }
         Ok(())
     }
 
+    /// The bitmask that counts now.
+    fn words<'a>(&'a self, moment: Moment<'a>) -> Option<&'a [i32]> {
+        moment.bitmask.or(self.bitmask.as_deref())
+    }
+
     /// The row where the allowed list and the bitmask let it through.
-    fn copy_allowed(&self, row: &[f32], out: &mut Vec<f32>) {
+    fn copy_allowed(&self, words: Option<&[i32]>, row: &[f32], out: &mut Vec<f32>) {
         out.resize(row.len(), 0.0);
         let Some(allowed) = &self.allowed_token_ids else {
-            match &self.bitmask {
+            match words {
                 None => out.copy_from_slice(row),
                 Some(words) => simd::store_masked(Level::current(), row, words, out),
             }
             return;
         };
         out.fill(f32::NEG_INFINITY);
-        let words = self.bitmask.as_deref();
         for &id in allowed.iter().filter(|id| words.is_none_or(|words| has_bit(words, **id as usize))) {
             if let (Some(out), Some(x)) = (out.get_mut(id as usize), row.get(id as usize)) {
                 *out = *x;
@@ -118,12 +124,12 @@ impl Masks {
     }
 
     /// Whether a token of the written row is surely left; where one may be is known from the masks.
-    fn leaves_one(&self, out: &[f32]) -> bool {
+    fn leaves_one(&self, words: Option<&[i32]>, out: &[f32]) -> bool {
         let is_left = |x: &f32| *x != f32::NEG_INFINITY;
         if let Some(allowed) = &self.allowed_token_ids {
             return allowed.iter().any(|id| out.get(*id as usize).is_some_and(is_left));
         }
-        match &self.bitmask {
+        match words {
             None => out.iter().any(is_left),
             Some(words) => {
                 words.iter().zip(out.chunks(32)).any(|(word, xs)| *word != 0 && xs.iter().any(is_left))
@@ -132,13 +138,14 @@ impl Masks {
     }
 
     /// The masks that name single tokens, in their order.
-    fn forbidden_ids(&self, history: &History) -> [(&'static str, Cow<'_, [u32]>); 4] {
+    fn forbidden_ids(&self, moment: Moment<'_>) -> [(&'static str, Cow<'_, [u32]>); 4] {
+        let history = moment.history;
         let too_early = history.output().len() < self.min_tokens;
         let enders = [&self.eos_token_id, &self.stop_token_ids].into_iter().flatten().filter(|_| too_early);
         [
             ("banned_token_ids", self.banned_token_ids.as_deref().unwrap_or_default().into()),
             ("bad_words", self.ends_of_bad_words(history).into()),
-            ("no_repeat_ngram_size", self.ends_of_ngrams(history).into()),
+            ("no_repeat_ngram_size", self.ends_of_ngrams(moment).into()),
             ("min_tokens", enders.flat_map(|ids| ids.iter().copied()).collect()),
         ]
     }
@@ -151,12 +158,11 @@ impl Masks {
     }
 
     /// The tokens that would complete an n-gram which the sequence already holds.
-    fn ends_of_ngrams(&self, history: &History) -> Vec<u32> {
-        let Some(others) = self.no_repeat_ngram_size.checked_sub(1) else { return vec![] };
-        if others == 0 {
-            return history.all().to_vec();
+    fn ends_of_ngrams(&self, moment: Moment<'_>) -> Vec<u32> {
+        match self.no_repeat_ngram_size {
+            0 => vec![],
+            n => moment.memory.ends_of_ngrams(moment.history, n),
         }
-        repeats(history.all()).filter(|(length, _)| *length >= others).map(|(_, token)| token).collect()
     }
 
     /// The tokens that may come next, and the names of the masks that forbid something: the sets by
@@ -166,7 +172,7 @@ impl Masks {
     /// [`Error::NothingLeft`] where every token is forbidden.
     pub fn left(
         &self,
-        history: &History,
+        moment: Moment<'_>,
         width: usize,
         at_row: usize,
     ) -> Result<(TokenSet, Vec<&'static str>), Error> {
@@ -184,16 +190,17 @@ impl Masks {
             }
             left.retain(|i| !others.holds(i));
         }
-        if let Some(words) = &self.bitmask {
+        let words = self.words(moment);
+        if let Some(words) = words {
             if (0..width).any(|i| !has_bit(words, i)) {
                 names.push("bitmask");
             }
             left.retain(|i| has_bit(words, i));
         }
-        for (name, forbidden) in self.forbidden_ids(history) {
+        for (name, forbidden) in self.forbidden_ids(moment) {
             let before = left.clone();
             left.remove(&forbidden);
-            if name == "min_tokens" && self.bitmask.is_some() && left.is_empty() {
+            if name == "min_tokens" && words.is_some() && left.is_empty() {
                 left = before; // a grammar that is complete can but end
             } else if forbidden.iter().any(|id| (*id as usize) < width) {
                 names.push(name);

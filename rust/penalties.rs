@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use crate::dry::Dry;
-use crate::history::{History, Tally, window};
+use crate::history::{History, Tally};
 use crate::knobs::Rule;
+use crate::memory::Moment;
 
 /// The largest float32, as the float64 that knobs are.
 const FLOAT32_MAX: f64 = f32::MAX as f64;
@@ -92,23 +93,33 @@ impl Penalties {
             && self.dry.multiplier == 0.0
     }
 
+    /// Whether frequency or presence do something, as the float32 that they are rounded to.
+    #[must_use]
+    pub fn count_something(&self) -> bool {
+        self.frequency_penalty as f32 != 0.0 || self.presence_penalty as f32 != 0.0
+    }
+
     /// Changes the row; gives the names of those that took a logit to -inf.
     ///
     /// # Errors
     /// Why the row is left half changed.
-    pub fn apply(&self, history: &History, row: &mut [f32]) -> Result<Vec<&'static str>, Stopped> {
+    pub fn apply(&self, moment: Moment<'_>, row: &mut [f32]) -> Result<Vec<&'static str>, Stopped> {
         let counted = if self.frequency_penalty == 0.0 { "presence_penalty" } else { "frequency_penalty" };
         let counted_value =
             if self.frequency_penalty == 0.0 { self.presence_penalty } else { self.frequency_penalty };
         let steps: [(&str, &str, f64, Step<'_>); 5] = [
             ("logit_bias", "logit_bias", f64::INFINITY, &|row| self.bias(row)),
-            ("sequence_bias", "sequence_bias", f64::INFINITY, &|row| self.bias_sequences(row, history)),
-            ("repetition_penalty", "repetition_penalty", self.repetition_penalty, &|row| {
-                self.penalize_repetition(row, history);
+            ("sequence_bias", "sequence_bias", f64::INFINITY, &|row| {
+                self.bias_sequences(row, moment.history)
             }),
-            ("frequency_penalty", counted, counted_value, &|row| self.penalize_counts(row, history)),
+            ("repetition_penalty", "repetition_penalty", self.repetition_penalty, &|row| {
+                self.penalize_repetition(row, moment.memory.repeated());
+            }),
+            ("frequency_penalty", counted, counted_value, &|row| {
+                self.penalize_counts(row, moment.memory.counted());
+            }),
             ("dry_multiplier", "dry_multiplier", self.dry.multiplier, &|row| {
-                self.dry.apply(row, history.all());
+                self.dry.apply(row, moment.history.all());
             }),
         ];
         let mut takers = vec![];
@@ -157,40 +168,22 @@ impl Penalties {
         });
     }
 
-    fn penalize_repetition(&self, row: &mut Row<'_>, history: &History) {
+    fn penalize_repetition(&self, row: &mut Row<'_>, repeated: &[(u32, u32)]) {
         let r = self.repetition_penalty as f32;
         if r != 1.0 {
-            Self::for_each(row, window(history.all(), self.penalty_last_n), |row, id, _| {
-                row.set(id, |x| if x > 0.0 { x / r } else { x * r });
-            });
-        }
-    }
-
-    fn penalize_counts(&self, row: &mut Row<'_>, history: &History) {
-        let (f, presence) = (self.frequency_penalty as f32, self.presence_penalty as f32);
-        let of_all = self.penalty_last_n.is_some();
-        let ids = if of_all { history.all() } else { history.output() };
-        if f != 0.0 || presence != 0.0 {
-            Self::for_each(row, window(ids, self.penalty_last_n), |row, id, count| {
-                row.set(id, |x| x - (f * count as f32 + presence));
-            });
-        }
-    }
-
-    /// Each of the ids once, with its count.
-    fn for_each(row: &mut Row<'_>, ids: &[u32], work: impl Fn(&mut Row<'_>, u32, u32)) {
-        if ids.is_empty() {
-            return;
-        }
-        Tally::with(row.width(), |mut tally| {
-            tally.count(ids);
-            for id in ids {
-                let count = tally.take(*id);
-                if count > 0 {
-                    work(row, *id, count);
-                }
+            for (id, _) in repeated {
+                row.set(*id, |x| if x > 0.0 { x / r } else { x * r });
             }
-        });
+        }
+    }
+
+    fn penalize_counts(&self, row: &mut Row<'_>, counted: &[(u32, u32)]) {
+        let (f, presence) = (self.frequency_penalty as f32, self.presence_penalty as f32);
+        if self.count_something() {
+            for (id, count) in counted {
+                row.set(*id, |x| x - (f * *count as f32 + presence));
+            }
+        }
     }
 }
 

@@ -67,11 +67,3 @@ fn residual(draft: &Weighed, target: &Weighed, u: u64) -> u32 {
     }
     last // never: the weights sum to more than what was drawn
 }
-
-/// The integer weights of float weights.
-#[must_use]
-pub fn weighed(ids: Vec<u32>, weights: &[f32]) -> Weighed {
-    let weights: Vec<u64> = weights.iter().map(|weight| law::integer_weight(*weight)).collect();
-    let sum = weights.iter().sum();
-    Weighed { ids, weights, sum }
-}

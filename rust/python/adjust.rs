@@ -8,7 +8,7 @@ use super::errors::knob_error;
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, counts, numbers};
 use super::lists::{self, Bounds};
-use crate::adjust::Adjustment;
+use crate::adjust::{Adjustment, Shaping};
 use crate::dry::{self, Dry};
 use crate::history::History;
 use crate::knobs::Rule;
@@ -109,9 +109,15 @@ impl Adjustments {
         &self.vocab
     }
 
-    /// What acts on this row, if anything does.
-    pub fn row(&self, row: usize) -> Option<&Adjustment> {
-        self.each.as_ref().map(|each| &each[row]).filter(|adjustment| !adjustment.is_none())
+    /// What acts on this row of that width, if anything does.
+    pub fn row(&self, row: usize, width: usize) -> Option<&Adjustment> {
+        self.each.as_ref().map(|each| &each[row]).filter(|adjustment| !adjustment.is_none(width))
+    }
+
+    /// What acts on a single row, without its history.
+    pub fn into_shaping(self) -> Shaping {
+        let first = self.each.into_iter().flatten().next();
+        first.map_or_else(Shaping::default, Adjustment::into_shaping)
     }
 }
 

@@ -30,9 +30,24 @@ pub enum Failure {
     Python(PyErr),
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Law(error)
+    }
+}
+
 impl From<PyErr> for Failure {
     fn from(error: PyErr) -> Self {
         Self::Python(error)
+    }
+}
+
+impl Failure {
+    pub fn into_python(self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Law(error) => to_python(py, &error),
+            Self::Python(error) => error,
+        }
     }
 }
 
@@ -56,7 +71,7 @@ impl Shaped<'_> {
     /// What the chain keeps of it; `xtc` is whether XTC acts.
     pub fn keep(&mut self, xtc: bool) -> PyResult<Kept<'_>> {
         let mut kept = Kept::whole(self.x, self.maximum, self.scratch);
-        self.chain.run(&mut kept, &self.knobs.with_xtc(xtc))?;
+        self.chain.run(&mut kept, &self.knobs.with_xtc(xtc), None)?;
         Ok(kept)
     }
 
@@ -123,43 +138,54 @@ impl<'py> Call<'py> {
         more: usize,
         work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
     ) -> PyResult<Vec<R>> {
-        let rows = self.logits.view();
-        let (count, vocab) = (self.shape.count, self.logits.vocab());
+        let vocab = self.logits.vocab();
         let (knobs, adjustments, chain) = (&self.knobs, &self.adjustments, &self.chain);
-        let shaped = |at: usize, buffers: (&mut Vec<f32>, &mut Vec<f32>), scratch: &mut Scratch| {
-            let restore = |error: Error| Failure::Law(rows.restore(error.in_row(at)));
-            let given = rows.row(at, buffers.0);
-            let x = match adjustments.row(at) {
-                None => given,
-                Some(adjustment) => {
-                    adjustment.apply(given, at, buffers.1).map_err(restore)?;
-                    buffers.1.as_slice()
-                }
-            };
-            let maximum = law::check_row(x).map_err(restore)?;
-            work(Shaped { at, x, maximum, knobs: knobs.get(at), chain, scratch })
-        };
-        let one = |at: usize, scratch: &mut Scratch| {
-            let (mut row, mut after) =
-                (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
-            let result = shaped(at, (&mut row, &mut after), scratch);
-            (scratch.row, scratch.shaped) = (row, after);
-            result
-        };
-        let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
-        let results = if chain.calls() || (count == 1 && !detaches) {
-            (0..count).map(|at| scratch::with(|scratch| one(at, scratch))).collect()
-        } else {
-            detach_if(py, detaches, || {
-                let results = threads::map_rows((0..count).collect(), vocab, |at, _| {
-                    scratch::with(|scratch| one(at, scratch))
-                });
-                results.into_iter().collect::<Result<Vec<R>, Failure>>()
-            })
-        };
-        results.map_err(|failure| match failure {
-            Failure::Law(error) => to_python(py, &error),
-            Failure::Python(error) => error,
+        let results: Result<_, Failure> =
+            map_rows(py, &self.logits, more, chain.calls(), |at, given, shaped, scratch| {
+                let x = match adjustments.row(at, vocab) {
+                    None => given,
+                    Some(adjustment) => {
+                        adjustment.apply(given, at, shaped)?;
+                        shaped.as_slice()
+                    }
+                };
+                let maximum = law::check_row(x)?;
+                work(Shaped { at, x, maximum, knobs: knobs.get(at), chain, scratch })
+            });
+        results.map_err(|failure| failure.into_python(py))
+    }
+}
+
+/// `work` on every row, over threads where it pays; `calls` is whether it calls Python, and so must stay on this
+/// thread, which keeps the GIL. Each gets its place, its logits and a buffer; the results stand in order, and
+/// where they are collected into one `Result` it is the error of the lowest row that has one. `more` is what a
+/// row's work costs beyond reading it, in logits.
+pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
+    py: Python<'_>,
+    logits: &Logits<'_>,
+    more: usize,
+    calls: bool,
+    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+) -> C {
+    let rows = logits.view();
+    let (count, vocab) = (logits.rows(), logits.vocab());
+    let one = |at: usize, scratch: &mut Scratch| {
+        let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
+        let result = work(at, rows.row(at, &mut row), &mut shaped, scratch);
+        (scratch.row, scratch.shaped) = (row, shaped);
+        result.map_err(|failure| match failure {
+            Failure::Law(error) => Failure::Law(rows.restore(error.in_row(at))),
+            raised => raised,
+        })
+    };
+    let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
+    if calls || (count == 1 && !detaches) {
+        (0..count).map(|at| scratch::with(|scratch| one(at, scratch))).collect()
+    } else {
+        detach_if(py, detaches, || {
+            let all = (0..count).collect();
+            let results = threads::map_rows(all, vocab, |at, _| scratch::with(|scratch| one(at, scratch)));
+            results.into_iter().collect()
         })
     }
 }

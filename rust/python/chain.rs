@@ -87,6 +87,8 @@ pub enum Link {
     Step(Step),
     /// A Python callable: it is given (ids, logits, probabilities) and says what stays.
     Call(Py<PyAny>),
+    /// Of a sequence alone: the bound on surprise that follows it.
+    Mirostat,
 }
 
 /// The order of the filters.
@@ -136,12 +138,36 @@ impl Chain {
         self.calls
     }
 
-    /// Runs it over what is kept.
-    pub fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs) -> PyResult<()> {
+    /// The steps of a sequence's parameters, which have been checked and name all that is set.
+    pub fn of_sequence(steps: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (mut links, mut calls) = (vec![], false);
+        for item in steps.try_iter()? {
+            let item = item?;
+            let name = item.cast::<PyString>().ok().map(|name| name.to_cow()).transpose()?;
+            links.push(match name.as_deref() {
+                None => Link::Call(item.clone().unbind()),
+                Some("mirostat") => Link::Mirostat,
+                Some(name) => match Step::from_name(name) {
+                    Some(step) => Link::Step(step),
+                    None => return Err(knob_error(item.py(), unknown(&item)?, "chain", item)),
+                },
+            });
+            calls |= name.is_none();
+        }
+        Ok(Self { links, calls })
+    }
+
+    /// Runs it over what is kept; `mu` is mirostat's.
+    pub fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> PyResult<()> {
         for link in &self.links {
             match link {
                 Link::Step(step) => kept.take(*step, knobs),
                 Link::Call(callable) => Python::attach(|py| ask(callable.bind(py), kept))?,
+                Link::Mirostat => {
+                    if let Some(mu) = mu {
+                        kept.keep_unsurprising(mu);
+                    }
+                }
             }
         }
         Ok(())
@@ -167,9 +193,7 @@ fn links(chain: &Bound<'_, PyAny>) -> PyResult<Vec<Link>> {
             return Err(wrong_type(format!("{} in it", type_name(&item))));
         };
         let Some(step) = Step::from_name(&text.to_cow()?) else {
-            let known = Step::ALL.map(Step::name).join(", ");
-            let message = format!("chain must name knobs among {known}, got {}", item.repr()?);
-            return Err(knob_error(py, message, "chain", item));
+            return Err(knob_error(py, unknown(&item)?, "chain", item));
         };
         if seen.contains(&step) {
             let message = format!("chain must name each knob once, got {} twice", item.repr()?);
@@ -179,6 +203,11 @@ fn links(chain: &Bound<'_, PyAny>) -> PyResult<Vec<Link>> {
         links.push(Link::Step(step));
     }
     Ok(links)
+}
+
+fn unknown(name: &Bound<'_, PyAny>) -> PyResult<String> {
+    let known = Step::ALL.map(Step::name).join(", ");
+    Ok(format!("chain must name knobs among {known}, got {}", name.repr()?))
 }
 
 /// Asks a callable which of the survivors stay: a mask over them, or ids among them.

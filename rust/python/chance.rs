@@ -168,7 +168,7 @@ fn words<'a, 'py>(
     }
 }
 
-fn fresh_seed() -> PyResult<u64> {
+pub fn fresh_seed() -> PyResult<u64> {
     rng::fresh_seed().map_err(|error| PyOSError::new_err(format!("no random seed from the system: {error}")))
 }
 

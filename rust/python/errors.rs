@@ -77,6 +77,7 @@ pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         }
         Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
         Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
+        Error::Snapshot { got, .. } => knob_error(py, error.to_string(), "state", got.as_str()),
         Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),
         Error::UnknownLevel { .. }
         | Error::EmptyStop { .. }

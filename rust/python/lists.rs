@@ -8,11 +8,15 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use numpy::{Element, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{
+    Element, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyRange, PyTuple};
 
+use super::arrays::as_array;
 use super::errors::{knob_error, to_python, type_error};
 use super::knobs::{PerRow, Shape, number_of, type_name};
 use super::stop_input::index;
@@ -167,45 +171,65 @@ pub fn sequence_biases(
 
 /// int32 words (words,) for every row or (batch, words), as xgrammar and llguidance pack them.
 pub fn bitmask(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<Arc<[i32]>> {
-    let py = value.py();
     if value.is_none() {
         return Ok(PerRow::One(None));
     }
-    if !value.hasattr("__array__")? {
-        return Err(type_error(format!("{name} must be an int32 array, got {}", type_name(value))));
-    }
-    let array = py.import("numpy")?.call_method1("asarray", (value,))?;
-    let Ok(words) = array.cast::<PyArrayDyn<i32>>() else {
-        let dtype = array.getattr("dtype")?;
-        return Err(type_error(format!("{name} must be an int32 array, got an array of {dtype}")));
-    };
-    let (Shape { count, is_row }, shape) = (bounds.shape, words.shape());
-    if shape.len() != 1 && (is_row || shape.len() != 2 || shape[0] != count) {
-        let wanted = if is_row { "(words,)".to_owned() } else { format!("(words,) or ({count}, words)") };
-        let shape = array.getattr("shape")?;
-        return Err(knob_error(
-            py,
-            format!("{name} must have shape {wanted}, got shape {shape}"),
-            name,
-            shape,
-        ));
-    }
-    let (most, got) = (bounds.width.div_ceil(32), shape[shape.len() - 1]);
-    if got > most {
-        let message = format!("{name} must have at most {most} words for {} tokens, got {got}", bounds.width);
-        return Err(knob_error(py, message, name, got));
-    }
-    let is_flat = shape.len() == 1;
-    // A slice alone, of a copy where it must be: rust-numpy's views round strides down to whole elements.
-    let of_slice = |array: &Bound<'_, PyArrayDyn<i32>>| -> PyResult<PerRow<Option<Arc<[i32]>>>> {
-        let words = array.try_readonly()?;
-        let words = words.as_slice()?;
-        if is_flat {
-            return Ok(PerRow::One(Some(words.into())));
+    let words = Words::extract(name, value, bounds.shape, bounds.width)?;
+    Ok(match words.per_row {
+        None => PerRow::One(Some(words.of(0).into())),
+        Some(_) => PerRow::Each((0..bounds.shape.count).map(|row| Some(words.of(row).into())).collect()),
+    })
+}
+
+/// The words of a bitmask, where they lie.
+pub struct Words<'py> {
+    /// Contiguous.
+    array: PyReadonlyArrayDyn<'py, i32>,
+    /// How many each row has; None where all share them.
+    per_row: Option<usize>,
+}
+
+impl<'py> Words<'py> {
+    pub fn extract(name: &str, value: &Bound<'py, PyAny>, shape: Shape, width: usize) -> PyResult<Self> {
+        let py = value.py();
+        if !value.hasattr("__array__")? {
+            return Err(type_error(format!("{name} must be an int32 array, got {}", type_name(value))));
         }
-        Ok(PerRow::Each((0..count).map(|row| Some(words[row * got..][..got].into())).collect()))
-    };
-    of_slice(words).or_else(|_| of_slice(array.call_method0("copy")?.cast()?))
+        let array = as_array(value)?;
+        let Ok(words) = array.cast::<PyArrayDyn<i32>>() else {
+            let dtype = array.getattr("dtype")?;
+            return Err(type_error(format!("{name} must be an int32 array, got an array of {dtype}")));
+        };
+        let (Shape { count, is_row }, lengths) = (shape, words.shape());
+        if lengths.len() != 1 && (is_row || lengths.len() != 2 || lengths[0] != count) {
+            let wanted = if is_row { "(words,)".to_owned() } else { format!("(words,) or ({count}, words)") };
+            let shape = array.getattr("shape")?;
+            let message = format!("{name} must have shape {wanted}, got shape {shape}");
+            return Err(knob_error(py, message, name, shape));
+        }
+        let (most, got) = (width.div_ceil(32), lengths[lengths.len() - 1]);
+        if got > most {
+            let message = format!("{name} must have at most {most} words for {width} tokens, got {got}");
+            return Err(knob_error(py, message, name, got));
+        }
+        let per_row = (lengths.len() == 2).then_some(got);
+        // A slice alone, of a copy where it must be: rust-numpy's views round strides down to whole elements.
+        let array = words.try_readonly()?;
+        if array.as_slice().is_ok() {
+            return Ok(Self { array, per_row });
+        }
+        let copy = words.call_method0("copy")?.cast_into::<PyArrayDyn<i32>>()?;
+        Ok(Self { array: copy.try_into_readonly()?, per_row })
+    }
+
+    /// The row's words.
+    pub fn of(&self, row: usize) -> &[i32] {
+        let words = self.array.as_slice().unwrap_or_default(); // contiguous, so there is a slice
+        match self.per_row {
+            None => words,
+            Some(count) => &words[row * count..][..count],
+        }
+    }
 }
 
 /// Dicts of any keys, checked by `key_of`, made by `build` into what a row needs. A key that comes twice, in

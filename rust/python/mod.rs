@@ -16,13 +16,17 @@ mod logprobs;
 mod out;
 mod process;
 mod rows;
+mod sampler;
 mod sampling;
+mod slot;
 mod stop;
 mod stop_batch;
 mod stop_input;
 mod stop_matcher;
 mod stop_state;
+mod token;
 mod tokens;
+mod verify;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -52,8 +56,10 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     sampling::register(module)?;
     process::register(module)?;
     logprobs::register(module)?;
+    sampler::register(module)?;
     stop::register(module)?;
-    tokens::register(module)
+    tokens::register(module)?;
+    verify::register(module)
 }
 
 /// What this build is and what it found on this machine, as a dict: version, law, simd (the level in use),

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rheostat::adjust::Adjustment;
+use rheostat::adjust::{Adjustment, Shaping};
 use rheostat::dry::Dry;
 use rheostat::history::{History, repeats, window};
 use rheostat::masks::{Ids, Masks};
+use rheostat::memory::{Memory, Moment};
 use rheostat::penalties::Penalties;
 use rheostat::simd::{self, Level};
 use rheostat::{Error, law};
@@ -258,7 +259,10 @@ proptest! {
     #[test]
     fn masks_alone_match_naive(masks in masks(), history in history(), row in rows()) {
         let expected = adjusted(&masks, &Penalties::default(), &history, &row);
-        if let Ok((set, names)) = masks.left(&history, row.len(), 3) {
+        let needs = Shaping { masks: masks.clone(), ..Shaping::default() }.needs();
+        let memory = Memory::for_one_call(&history, needs, row.len());
+        let moment = Moment { history: &history, memory: &memory, bitmask: None };
+        if let Ok((set, names)) = masks.left(moment, row.len(), 3) {
             let (left, by) = left(&masks, &history, row.len());
             prop_assert_eq!(names, by);
             let held: Vec<bool> = (0..=row.len()).map(|i| set.holds(i)).collect();
@@ -268,6 +272,26 @@ proptest! {
         let mut out = vec![];
         let result = apply(&adjustment, &row, &mut out).map(|()| out);
         prop_assert_eq!(shown(&result), shown(&expected));
+    }
+
+    #[test]
+    fn a_memory_that_is_kept_matches_one_made_anew(
+        masks in masks(), penalties in penalties(), history in history(), more in ids(30), row in rows()
+    ) {
+        let shaping = Shaping { masks, penalties };
+        let mut history = history;
+        let mut memory = Memory::to_keep(&history, shaping.needs(), FEW as usize);
+        let (mut out, mut expected) = (vec![], vec![]);
+        for id in more {
+            history.push(id);
+            memory.extend(&history);
+            let moment = Moment { history: &history, memory: &memory, bitmask: None };
+            let result = shaping.apply(moment, &row, 3, &mut out).map(|()| &out);
+            let Shaping { masks, penalties } = shaping.clone();
+            let anew = Adjustment::new(masks, penalties, history.clone());
+            let anew = anew.apply(&row, 3, &mut expected).map(|()| &expected);
+            prop_assert_eq!(shown(&result), shown(&anew));
+        }
     }
 
     #[test]
@@ -308,10 +332,10 @@ proptest! {
 
 #[test]
 fn nothing_set_is_nothing_to_do() {
-    assert!(Adjustment::default().is_none());
+    assert!(Adjustment::default().is_none(2));
     let history = History::new(&[0, 1], &[1]);
     let adjustment = Adjustment::new(Masks::default(), Penalties::default(), history);
-    assert!(adjustment.is_none());
+    assert!(adjustment.is_none(2));
     let mut out = vec![];
     adjustment.apply(&[1.0, f32::NAN], 0, &mut out).expect("no check");
     assert!(out[0] == 1.0 && out[1].is_nan());

@@ -1,0 +1,106 @@
+//! What is told of a token that was drawn. Nothing is computed that was not asked for.
+
+use crate::chain::Kept;
+use crate::entropy::LogProbs;
+use crate::mirostat;
+use crate::simd::{self, Level};
+use crate::{Error, law, logprobs};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// ln p over the kept set.
+    pub logprob: bool,
+    /// So many of the first kept tokens with theirs.
+    pub top: usize,
+    /// ln p over the row as it came, at T = 1.
+    pub raw_logprob: bool,
+    /// 1 + the place in the row as it came.
+    pub rank: bool,
+    /// How many tokens were kept.
+    pub kept_count: bool,
+    /// What part of the probability was kept.
+    pub kept_mass: bool,
+    /// The entropy of the kept set.
+    pub entropy: bool,
+    /// -log2 p over the kept set.
+    pub surprise: bool,
+    /// The kept set itself.
+    pub kept: bool,
+}
+
+/// A token, and of the rest what was asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)] // as in `Wanted`
+pub struct Drawn {
+    pub id: u32,
+    pub logprob: Option<f64>,
+    pub top: Option<Vec<(u32, f64)>>,
+    pub raw_logprob: Option<f64>,
+    pub rank: Option<usize>,
+    pub kept_count: Option<usize>,
+    pub kept_mass: Option<f64>,
+    pub entropy: Option<f64>,
+    pub surprise: Option<f64>,
+    pub kept: Option<Vec<u32>>,
+}
+
+/// A row before the chain.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// As it came.
+    pub given: &'a [f32],
+    /// After masks, biases and penalties; the same slice where nothing acts.
+    pub shaped: &'a [f32],
+    /// The largest of the shaped logits.
+    pub maximum: f32,
+}
+
+/// Draws a token from what the chain has kept of the row, and tells of it what is wanted.
+///
+/// # Errors
+/// Where the row as it came is to be told of and is none: what [`law::check_row`] says.
+pub fn draw(
+    mut kept: Kept<'_>,
+    row: Row<'_>,
+    is_greedy: bool,
+    u: u64,
+    wanted: &Wanted,
+) -> Result<Drawn, Error> {
+    let kept_count = wanted.kept_count.then(|| kept.count());
+    let entropy = wanted.entropy.then(|| kept.entropy());
+    let (id, sum) = kept.draw(u);
+    let kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&kept, row, sum) });
+    let ids = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
+    let mut drawn = Drawn { id: id as u32, kept_count, entropy, kept_mass, kept: ids, ..Drawn::default() };
+    if wanted.raw_logprob {
+        drawn.raw_logprob = Some(raw_logprob(row, id)?);
+    }
+    drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
+    if wanted.logprob || wanted.surprise {
+        let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), sum);
+        let x = row.shaped[id];
+        drawn.logprob = wanted.logprob.then(|| log_probs.of(x));
+        drawn.surprise = wanted.surprise.then(|| mirostat::surprise(&log_probs, x));
+        drawn.top = (wanted.top > 0).then(|| logprobs::best(kept, &log_probs, wanted.top));
+    }
+    Ok(drawn)
+}
+
+/// S / Z, both in weights of the whole shaped row: a cut may have dropped its maximum.
+fn mass(kept: &Kept<'_>, row: Row<'_>, sum: u64) -> f64 {
+    if kept.is_whole_row() {
+        return 1.0;
+    }
+    let (level, scale) = (Level::current(), law::scale_of(kept.temperature()));
+    let sum_of = |logits: &[f32]| simd::sum_weights(level, logits, row.maximum, scale);
+    let sum = if kept.maximum() == row.maximum { sum } else { sum_of(kept.logits()) };
+    sum as f64 / sum_of(row.shaped) as f64
+}
+
+fn raw_logprob(row: Row<'_>, id: usize) -> Result<f64, Error> {
+    let is_shaped = !std::ptr::eq(row.given, row.shaped);
+    let maximum = if is_shaped { law::check_row(row.given)? } else { row.maximum };
+    let sum = simd::sum_weights(Level::current(), row.given, maximum, law::scale_of(1.0));
+    Ok(LogProbs::new(maximum, 1.0, sum).of(row.given[id]))
+}
