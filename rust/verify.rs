@@ -5,7 +5,6 @@
 //! is distributed as p. Here p = Wp / Sp and q = Wq / Sq over the kept sets, so p - q has the sign of
 //! Wp * Sq - Wq * Sp: products below 2**106, whose sum over a row is at most Sp * Sq <= 2**126.
 
-use crate::law;
 use crate::rng::{ACCEPT, RESIDUAL};
 
 /// A kept set with its integer weights, in id order.

@@ -118,7 +118,12 @@ fn verify<'py>(
     let mut slot = Slot::new(params, vocab, &prompt_ids, &Given(None))?;
     let mirostat = params.getattr("mirostat")?;
     if !mirostat.eq(0)? {
-        return Err(knob_error(py, format!("mirostat must be 0 to verify, got {mirostat}"), "mirostat", mirostat));
+        return Err(knob_error(
+            py,
+            format!("mirostat must be 0 to verify, got {mirostat}"),
+            "mirostat",
+            mirostat,
+        ));
     }
     if let Some(output) = &output_ids.0 {
         let output = id_list("output_ids", output, vocab, "a sequence of token ids")?;
@@ -156,7 +161,10 @@ struct Speculation<'a> {
 enum Refused {
     Failure(Failure),
     /// The draft's own chain does not keep the token that it drafted at this place.
-    NotDrafted { id: u32, at: usize },
+    NotDrafted {
+        id: u32,
+        at: usize,
+    },
 }
 
 impl Refused {
@@ -181,11 +189,12 @@ impl Speculation<'_> {
             let place = Place { at, mask: *mask, words, slot: &slot };
             let token = match (&self.draft, drafted.get(at)) {
                 (Some(draft), Some(&id)) => {
-                    let target = place.keep(&self.target, scratch, Kept::weighed)?;
-                    let draft = place.keep(draft, scratch, Kept::weighed)?;
+                    let target = place.keep(&self.target, scratch, |kept| kept.weighed())?;
+                    let draft = place.keep(draft, scratch, |kept| kept.weighed())?;
                     core::verify(id, &draft, &target, words).ok_or(Refused::NotDrafted { id, at })?
                 }
-                _ => place.keep(&self.target, scratch, |kept| kept.into_urn().draw(words[rng::TOKEN]) as u32)?,
+                _ => place
+                    .keep(&self.target, scratch, |kept| kept.into_urn().draw(words[rng::TOKEN]) as u32)?,
             };
             ids.push(token);
             if drafted.get(at) != Some(&token) {
