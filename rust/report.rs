@@ -73,10 +73,12 @@ pub fn draw(
     let kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&kept, row, sum) });
     let ids = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
     let mut drawn = Drawn { id: id as u32, kept_count, entropy, kept_mass, kept: ids, ..Drawn::default() };
-    if wanted.raw_logprob {
-        drawn.raw_logprob = Some(raw_logprob(row, id)?);
+    if wanted.raw_logprob || wanted.rank {
+        let is_shaped = !std::ptr::eq(row.given, row.shaped);
+        let maximum = if is_shaped { law::check_row(row.given)? } else { row.maximum };
+        drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(row.given, maximum, id));
+        drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
     }
-    drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
     if wanted.logprob || wanted.surprise {
         let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), sum);
         let x = row.shaped[id];
@@ -98,9 +100,7 @@ fn mass(kept: &Kept<'_>, row: Row<'_>, sum: u64) -> f64 {
     sum as f64 / sum_of(row.shaped) as f64
 }
 
-fn raw_logprob(row: Row<'_>, id: usize) -> Result<f64, Error> {
-    let is_shaped = !std::ptr::eq(row.given, row.shaped);
-    let maximum = if is_shaped { law::check_row(row.given)? } else { row.maximum };
-    let sum = simd::sum_weights(Level::current(), row.given, maximum, law::scale_of(1.0));
-    Ok(LogProbs::new(maximum, 1.0, sum).of(row.given[id]))
+fn raw_logprob(row: &[f32], maximum: f32, id: usize) -> f64 {
+    let sum = simd::sum_weights(Level::current(), row, maximum, law::scale_of(1.0));
+    LogProbs::new(maximum, 1.0, sum).of(row[id])
 }

@@ -3,6 +3,7 @@
 from rheostat import reference
 from rheostat._rheostat import (
     LAW,
+    Sampler,
     StopBatch,
     StopMatcher,
     StopSet,
@@ -20,24 +21,34 @@ from rheostat._rheostat import (
     softmax,
     top_k,
     top_p,
+    verify,
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
 from rheostat.params import SamplingParams
-from rheostat.results import Logprobs
+from rheostat.results import Logprobs, Token, Tokens, Verified
+from rheostat.sequence import Sequence
+from rheostat.sequence_over import Finish, Step
 from rheostat.stops import StopHit
 
 __all__ = [
-    "LAW",
+    "Finish",
     "KnobError",
+    "LAW",
     "LogitsError",
     "Logprobs",
+    "Sampler",
     "SamplingParams",
+    "Sequence",
+    "Step",
     "StopBatch",
     "StopHit",
     "StopMatcher",
     "StopSet",
+    "Token",
     "TokenTable",
+    "Tokens",
+    "Verified",
     "__version__",
     "build_info",
     "choose",
@@ -53,4 +64,5 @@ __all__ = [
     "softmax",
     "top_k",
     "top_p",
+    "verify",
 ]

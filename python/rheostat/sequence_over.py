@@ -296,3 +296,6 @@ class Snapshot(NamedTuple):
     ends: tuple[int, ...]
     text: tuple[str, ...]
     finish: Finish | None
+
+
+Finish.__module__ = Step.__module__ = "rheostat"

@@ -61,9 +61,9 @@ pub fn check_width(logits: &Logits<'_>, vocab_size: usize, py: Python<'_>) -> Py
 /// >>> from rheostat import Sampler, SamplingParams
 /// >>> sampler = Sampler(SamplingParams(seed=7, frequency_penalty=1.5, logprobs=0), 4)
 /// >>> [sampler.sample([0.0, 1.0, 2.0, 3.0]).id for _ in range(4)]
-/// [3, 2, 1, 3]
+/// [3, 1, 0, 2]
 /// >>> sampler.position, sampler.history
-/// (4, (3, 2, 1, 3))
+/// (4, (3, 1, 0, 2))
 #[pyclass(frozen, module = "rheostat", name = "Sampler")]
 pub struct PySampler {
     vocab_size: usize,

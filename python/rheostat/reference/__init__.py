@@ -12,25 +12,36 @@ from rheostat.reference.filters import min_p, top_k, top_p
 from rheostat.reference.law import LAW
 from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
+from rheostat.reference.sampler import Sampler
 from rheostat.reference.sampling import choose, kept, sample
+from rheostat.reference.sequence import Sequence
 from rheostat.reference.softmax import log_softmax, softmax
 from rheostat.reference.stop import StopMatcher, StopSet
 from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
-from rheostat.results import Logprobs
+from rheostat.reference.verify import verify
+from rheostat.results import Logprobs, Token, Tokens, Verified
+from rheostat.sequence_over import Finish, Step
 from rheostat.stops import StopHit
 
 __all__ = [
-    "LAW",
+    "Finish",
     "KnobError",
+    "LAW",
     "LogitsError",
     "Logprobs",
+    "Sampler",
     "SamplingParams",
+    "Sequence",
+    "Step",
     "StopBatch",
     "StopHit",
     "StopMatcher",
     "StopSet",
+    "Token",
     "TokenTable",
+    "Tokens",
+    "Verified",
     "build_info",
     "choose",
     "explain",
@@ -44,4 +55,5 @@ __all__ = [
     "softmax",
     "top_k",
     "top_p",
+    "verify",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import KnobError
-from rheostat.reference.cuts import CUTS, Kept, keep_first
+from rheostat.reference.cuts import CUTS, Kept, keep_first, keep_unsurprising
 from rheostat.reference.softmax import softmax_row
 from rheostat.reference.table import STEPS, Knobs
 
@@ -34,19 +34,24 @@ PRESETS: dict[str, tuple[str, ...]] = {
 AFTER = ("top_n_sigma", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_h", "xtc")
 
 
-def run(x: Row, knobs: Knobs, chain: Sequence[Step], xtc: bool = False) -> Kept:
-    """What the whole chain keeps, with the temperature to draw at; `xtc` is whether chance lets XTC act."""
+def run(x: Row, knobs: Knobs, chain: Sequence[Step], xtc: bool = False, mu: float | None = None) -> Kept:
+    """What the whole chain keeps, with the temperature to draw at; `xtc` is whether chance lets XTC act, `mu`
+    the bound of the step "mirostat", which only a sequence's chain has.
+    """
     ids = np.flatnonzero(x > -np.inf)
     kept = Kept(ids, x[ids], 1.0)
     for step in chain:
-        kept = take(kept, step, knobs, xtc)
+        kept = take(kept, step, knobs, xtc, mu)
     return kept
 
 
-def take(kept: Kept, step: Step, knobs: Knobs, xtc: bool) -> Kept:
+def take(kept: Kept, step: Step, knobs: Knobs, xtc: bool, mu: float | None = None) -> Kept:
     """One step of the chain."""
     if callable(step):
         return _only(kept, call(step, kept))
+    if step == "mirostat":
+        assert mu is not None
+        return _only(kept, keep_unsurprising(kept, mu))
     if not knobs.sets(step) or (step == "xtc" and not xtc):
         return kept
     if step != "temperature":

@@ -133,6 +133,12 @@ def keep_xtc(kept: Kept, threshold: float) -> Mask:
     return mask
 
 
+def keep_unsurprising(kept: Kept, mu: float) -> Mask:
+    """Mirostat's step: the tokens whose surprise -log2 p is at most mu, or the first. (Basu et al. 2021)"""
+    log_p = law.log_probabilities(kept.x, kept.temperature, law.total(kept.w))
+    return _or_first(kept, -log_p / law.LN_2 <= mu)
+
+
 # The step's name in a chain: the cut, with its knobs.
 CUTS: dict[str, Callable[[Kept, Knobs], Mask]] = {
     "top_k": lambda kept, knobs: keep_top_k(kept, knobs.top_k),

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rheostat.errors import KnobError
 from rheostat.reference import chain as chains
-from rheostat.reference.arrays import as_logits, check_row
+from rheostat.reference.arrays import Array, as_logits, check_row
 from rheostat.reference.chance import Chance, chances_of
 from rheostat.reference.cuts import Kept
 from rheostat.reference.lists import Shape, histories
 from rheostat.reference.masks import History, allowed, nothing_left
 from rheostat.reference.penalties import adjust
-from rheostat.reference.table import knobs_of
+from rheostat.reference.table import Knobs, knobs_of
 
 Row = NDArray[np.float32]
 
@@ -42,13 +42,7 @@ class Rows:
 
     def shaped(self, row: int) -> Row:
         """The row's logits after masks, biases and penalties: (vocab,), what is forbidden at -inf."""
-        alive, masks = allowed(self.knobs[row], self.histories[row], self.width, row)
-        readable = self.x.copy()
-        readable[row, ~alive] = -np.inf
-        x, takers = adjust(check_row(readable, row), self.knobs[row], self.histories[row], row)
-        if not (x > -np.inf).any():
-            raise nothing_left(masks + takers, row)
-        return x
+        return shaped(self.x, self.knobs[row], self.histories[row], row)
 
     def kept(self, x: Row, row: int, chance: Chance) -> Kept:
         """What the chain keeps of the shaped row."""
@@ -76,3 +70,16 @@ class Rows:
                 got,
             )
         return chances
+
+
+def shaped(logits: Array, knobs: Knobs, history: History, row: int) -> Row:
+    """Row `row` of (batch, vocab) logits after masks, biases and penalties: (vocab,), what is forbidden at
+    -inf.
+    """
+    alive, masks = allowed(knobs, history, logits.shape[1], row)
+    readable = logits.copy()
+    readable[row, ~alive] = -np.inf
+    x, takers = adjust(check_row(readable, row), knobs, history, row)
+    if not (x > -np.inf).any():
+        raise nothing_left(masks + takers, row)
+    return x

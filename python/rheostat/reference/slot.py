@@ -1,0 +1,138 @@
+"""One sequence of a sampler: what acts on it, read once from its parameters, and its state."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.errors import KnobError
+from rheostat.params import SamplingParams
+from rheostat.reference import chain as chains
+from rheostat.reference import knobs as rules
+from rheostat.reference import law
+from rheostat.reference.arrays import MAX_VOCAB, Array
+from rheostat.reference.chance import Chance, fresh_seed
+from rheostat.reference.cuts import Kept
+from rheostat.reference.lists import id_tuple, is_sequence
+from rheostat.reference.masks import History
+from rheostat.reference.report import surprise, token_of
+from rheostat.reference.rows import shaped
+from rheostat.reference.state import State, from_bytes
+from rheostat.reference.table import Knobs, knobs_of
+from rheostat.results import Token
+
+VOCAB_SIZE = (f"must be in [1, {MAX_VOCAB}]", lambda size: 1 <= size <= MAX_VOCAB)
+
+
+class Drawn(NamedTuple):
+    """A token, what is told of it, and how surprising it was in what was kept."""
+
+    token: Token
+    kept: NDArray[np.int64]
+    surprise: float
+
+
+class Slot:
+    """A sequence. `draw` changes nothing, `accept` cannot fail: so a failing call changes nothing."""
+
+    def __init__(self, params: Any, vocab_size: int, prompt_ids: Any = (), stream: Any = 0) -> None:
+        self.vocab_size = vocab_size
+        self.params, self.knobs = plan_of(params, vocab_size)
+        prompt = id_tuple("prompt_ids", prompt_ids, vocab_size, "a sequence of token ids")
+        stream = one_integer("stream", stream, rules.WORD)
+        seed = fresh_seed() if params.seed is None else params.seed
+        self.restore(State(History(prompt), seed, stream))
+
+    def restore(self, state: State) -> None:
+        """Goes back, or on, to a state. Without a mu mirostat starts, at 2 tau."""
+        start = 2.0 * self.params.mirostat_tau if state.mu is None else state.mu
+        self.state = state._replace(mu=start if self.params.mirostat else None)
+
+    def set_plan(self, plan: tuple[SamplingParams, Knobs]) -> None:
+        """Other parameters from now on; their seed, where they have one."""
+        self.params, self.knobs = plan
+        seed = self.state.seed if self.params.seed is None else self.params.seed
+        self.restore(self.state._replace(seed=seed))
+
+    def draw(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> Drawn:
+        """The next token, from row `row` of (batch, vocab) logits."""
+        state = self.state
+        chance = Chance(state.seed, state.stream, state.position, None)
+        x, kept = self.kept(logits, row, bitmask, chance)
+        at = law.draw(kept.w, chance.word(0))
+        token = token_of(self.params, kept, x, logits[:, : self.vocab_size], row, at)
+        return Drawn(token, kept.ids, surprise(kept, at))
+
+    def kept(
+        self, logits: Array, row: int, bitmask: NDArray[np.int32] | None, chance: Chance
+    ) -> tuple[NDArray[np.float32], Kept]:
+        """That row after masks and penalties, and what the chain keeps of it."""
+        knobs = self.knobs
+        if bitmask is not None:
+            knobs = Knobs(**(vars(knobs) | {"bitmask": bitmask}))
+        x = shaped(logits, knobs, self.state.history, row)
+        xtc = chance.opens(knobs.xtc_probability)
+        return x, chains.run(x, knobs, self.params.chain_steps(), xtc, self.state.mu)
+
+    def accept(self, drawn: Drawn) -> None:
+        """Moves on by a token that was drawn; mirostat's mu follows its surprise."""
+        mu = self.state.mu
+        if mu is not None:
+            mu = mu - self.params.mirostat_eta * (drawn.surprise - self.params.mirostat_tau)
+        self.state = self.state.accept((drawn.token.id,))._replace(mu=mu)
+
+
+def plan_of(params: Any, vocab_size: int) -> tuple[SamplingParams, Knobs]:
+    """The parameters, and their knobs, whose ids must lie in the vocabulary."""
+    if not isinstance(params, SamplingParams):
+        raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
+    (knobs,) = knobs_of(params.knobs(), 1, vocab_size, True)
+    knobs.vocab_size = vocab_size
+    return params, knobs
+
+
+def slot_from_snapshot(params: Any, vocab_size: int, state: Any) -> Slot:
+    """A sequence from its parameters and its snapshot."""
+    slot = Slot(params, vocab_size)
+    slot.restore(from_bytes(state, vocab_size))
+    return slot
+
+
+def ids_of(ids: Any, vocab_size: int) -> tuple[int, ...]:
+    """An id, or several."""
+    kind = "a token id or a sequence of token ids"
+    return id_tuple("ids", ids if is_sequence(ids) else [ids], vocab_size, kind)
+
+
+def one_integer(name: str, value: Any, rule: rules.Rule) -> int:
+    """An integer that is one, within its rule."""
+    integer = rules.integer_of(name, value)
+    if isinstance(integer, list):
+        raise TypeError(f"{name} must be an integer, got several")
+    return int(rules.check(name, rule, integer))
+
+
+def check_width(logits: Array, vocab_size: int) -> None:
+    """Refuses a row without a logit for every token."""
+    width = logits.shape[1]
+    if width < vocab_size:
+        message = f"vocab_size must be at most the width of the logits, {width}, got {vocab_size}"
+        raise KnobError(message, "vocab_size", vocab_size)
+
+
+class Guard:
+    """A lock that is not waited for: a call that waited would draw a token of a moment that nobody chose."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.lock = name, threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self.lock.acquire(blocking=False):
+            message = f"{self.name} must not be used by two threads at once, got a call during another"
+            raise RuntimeError(message)
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
