@@ -121,7 +121,8 @@ impl Saved {
     /// [`Error::Snapshot`].
     pub fn from_bytes(bytes: &[u8], vocab_size: usize) -> Result<Self, Error> {
         let bad = |rule: &str, got: String| Error::Snapshot { rule: rule.to_owned(), got };
-        let malformed = || bad("must be bytes that Sampler.snapshot gave", format!("{} other bytes", bytes.len()));
+        let malformed =
+            || bad("must be bytes that Sampler.snapshot gave", format!("{} other bytes", bytes.len()));
         let mut rest = Reader(bytes);
         if rest.take() != Some(MAGIC) {
             return Err(malformed());

@@ -41,7 +41,7 @@ def forced(id):
 
 
 def brute(params, ids, prompt_length=0):
-    """The text, the reason and the number of tokens, by looking at everything from the beginning after each token."""
+    """The text, the reason and the number of tokens: after each token everything is looked at again."""
     for count in range(1, len(ids) + 1):
         *before, last = ids[:count]
         place = count - 1
@@ -225,7 +225,7 @@ def test_an_ended_sequence_says_so(api):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"params": {}}, "params must be SamplingParams, got dict"),
+        ({"params": {}}, "params must be a SamplingParams, got dict"),
         (
             {"params": SamplingParams(stop="x"), "table": None, "vocab_size": 3},
             "stop must come with a table of the tokens' bytes, got ('x',) alone",

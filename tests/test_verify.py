@@ -116,8 +116,9 @@ def test_lossless_is_the_rule_in_fractions(seed, position, temperature, case):
 
 
 def test_lossless_text_is_distributed_as_the_target():
-    """The first token over many positions, drafted from the draft's own chain with word 0. Chi-squared against
-    plain sampling's probabilities at a false-alarm rate of 1e-4."""
+    """The first token over many positions, drafted from the draft's own chain with word 0: chi-squared
+    against the target's probabilities, at a false-alarm rate of 1e-4.
+    """
     params = SamplingParams(temperature=1.0, top_k=8)
     draws = 20_000
     draft, target = rows(1, 1, 1.0), rows(2, 2, 1.0)
@@ -176,7 +177,7 @@ def test_fast_and_reference_give_the_same(data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"params": {}}, "params must be SamplingParams, got dict"),
+        ({"params": {}}, "params must be a SamplingParams, got dict"),
         ({"method": "loose"}, "method must be 'match' or 'lossless', got 'loose'"),
         ({"params": SamplingParams(mirostat=2)}, "mirostat must be 0 to verify, got 2"),
         ({"seed": None}, "seed must be an integer or one integer per row, got NoneType"),

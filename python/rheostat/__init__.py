@@ -32,9 +32,9 @@ from rheostat.sequence_over import Finish, Step
 from rheostat.stops import StopHit
 
 __all__ = [
+    "LAW",
     "Finish",
     "KnobError",
-    "LAW",
     "LogitsError",
     "Logprobs",
     "Sampler",

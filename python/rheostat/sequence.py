@@ -7,9 +7,10 @@ from rheostat.sequence_over import SequenceOver
 
 
 class Sequence(SequenceOver):
-    """One sequence from its prompt to its end, with neither a model nor I/O: it draws tokens or is given them,
-    keeps what penalties look at, decodes the text, finds the stops and says when it is over. A loop asks its
-    model for logits and shows `step.text`.
+    """One sequence from its prompt to its end, with neither a model nor I/O.
+
+    It draws tokens or is given them, keeps what penalties look at, decodes the text, finds the stops and says
+    when it is over. A loop asks its model for logits and shows `step.text`.
 
     Args:
         params: SamplingParams. The stops, limits and EOS ids in it are looked after here.

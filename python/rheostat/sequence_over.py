@@ -1,5 +1,6 @@
-"""One sequence, decoded token by token: what a loop must do between two calls of the model, and nothing of the
-model itself. `rheostat.Sequence` and `rheostat.reference.Sequence` are this over their own samplers and matchers.
+"""One sequence, decoded token by token: what a loop must do between two calls of the model, and nothing of
+the model itself. `rheostat.Sequence` and `rheostat.reference.Sequence` are this over their own samplers and
+stop matchers.
 
 Inside one token the order is: a stop id or EOS first (its own text is not part of the output unless
 `include_stop_str_in_output`), then a stop string, then the limits. While fewer than `min_tokens` tokens are
@@ -11,7 +12,7 @@ from __future__ import annotations
 import codecs
 import copy
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
@@ -57,7 +58,7 @@ class SequenceOver:
         vocab_size: int | None = None,
     ) -> None:
         if not isinstance(params, SamplingParams):
-            raise TypeError(f"params must be SamplingParams, got {type(params).__name__}")
+            raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
         if table is None and params.stop:
             raise KnobError(
                 f"stop must come with a table of the tokens' bytes, got {params.stop!r} alone",
@@ -75,8 +76,8 @@ class SequenceOver:
             rule = "context_length must be greater than the number of prompt_ids"
             message = f"{rule}, {self._prompt_length}, got {params.context_length}"
             raise KnobError(message, "context_length", params.context_length)
-        self._eos = frozenset(() if params.ignore_eos else params.eos_token_id or ())
-        self._stop_ids = frozenset(params.stop_token_ids or ())
+        self._eos = _ids(None if params.ignore_eos else params.eos_token_id)
+        self._stop_ids = _ids(params.stop_token_ids)
         include = params.include_stop_str_in_output
         self._matcher = self._StopSet(params.stop, include=include).matcher()
         # Stops that are bytes may end inside a character.
@@ -138,9 +139,10 @@ class SequenceOver:
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens that the text was made of, for their log-probabilities: without a stop or EOS token whose
-        text is not part of it, without those that begin in a stop string, and, while the sequence goes on, without
-        those that are held back.
+        """The tokens that the text was made of, for their log-probabilities.
+
+        Not among them are a stop or EOS token whose text is not part of it, those that begin in a stop
+        string, and, while the sequence goes on, those that are held back.
         """
         end = self._matcher.emitted
         if self._finish is None:
@@ -171,8 +173,8 @@ class SequenceOver:
         """Takes tokens that were drawn elsewhere: by a batch, by `verify`, or forced.
 
         Args:
-            tokens: a token id, a `Token`, or a sequence of them. What comes behind the one that ends the sequence
-                is dropped: `position` tells how many were taken.
+            tokens: a token id, a `Token`, or a sequence of them. What comes behind the one that ends the
+                sequence is dropped: `position` tells how many were taken.
 
         Raises:
             RuntimeError: as in `step`.
@@ -296,6 +298,10 @@ class Snapshot(NamedTuple):
     ends: tuple[int, ...]
     text: tuple[str, ...]
     finish: Finish | None
+
+
+def _ids(ids: int | Sequence[int] | None) -> frozenset[int]:
+    return frozenset((ids,) if isinstance(ids, int) else ids or ())
 
 
 Finish.__module__ = Step.__module__ = "rheostat"

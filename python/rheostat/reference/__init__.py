@@ -25,9 +25,9 @@ from rheostat.sequence_over import Finish, Step
 from rheostat.stops import StopHit
 
 __all__ = [
+    "LAW",
     "Finish",
     "KnobError",
-    "LAW",
     "LogitsError",
     "Logprobs",
     "Sampler",

@@ -101,7 +101,7 @@ def _accepted_or_residual(drafted: int, p: Kept, q: Kept, block: tuple[int, int,
     r = (block[RESIDUAL] * sum(residual.values())) >> 64
     for i, weight in residual.items():
         if weight > r:
-            return i
+            return int(i)
         r -= weight
     raise AssertionError("r is below the sum")
 
