@@ -3,6 +3,7 @@
 from rheostat import reference
 from rheostat._rheostat import (
     LAW,
+    BatchSampler,
     Sampler,
     StopBatch,
     StopMatcher,
@@ -33,6 +34,7 @@ from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
+    "BatchSampler",
     "Finish",
     "KnobError",
     "LogitsError",
