@@ -13,6 +13,7 @@ use crate::select;
 use crate::simd::{self, Level};
 use crate::survey::Survey;
 use crate::urn::Urn;
+use crate::verify::Weighed;
 use crate::{Error, Knobs, Step};
 
 /// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
@@ -354,6 +355,15 @@ impl<'a> Kept<'a> {
         let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
         let mut urn = Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums);
         (urn.draw(u), urn.total())
+    }
+
+    /// The kept tokens with their integer weights.
+    #[must_use]
+    pub fn weighed(mut self) -> Weighed {
+        let sum = self.found().sum;
+        let Scratch { ids, weights, .. } = self.scratch;
+        let weights = weights.iter().map(|weight| law::integer_weight(*weight)).collect();
+        Weighed { ids: ids.clone(), weights, sum }
     }
 
     /// Makes ready to draw: one exact pass over what is kept.

@@ -20,6 +20,7 @@
 //! | [`cuts`] | filters that look at the whole kept set |
 //! | [`urn`] | draws from a kept set |
 //! | [`mirostat`] | a bound on surprise that follows the text |
+//! | [`verify`] | whether a drafted token stays, and what takes its place |
 //! | [`chain`] | filters in an order: from a row to its kept set |
 //! | [`softmax`], [`filters`] | a row of results |
 //! | [`logprobs`] | log-probabilities and ranks of a few tokens |
@@ -58,6 +59,7 @@ pub mod survey;
 pub mod threads;
 pub mod tokens;
 pub mod urn;
+pub mod verify;
 
 pub use error::Error;
 pub use knobs::{Knobs, Step};

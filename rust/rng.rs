@@ -3,10 +3,14 @@
 //! Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". The block is NumPy's:
 //! `np.random.Philox(key=seed + (stream << 64), counter=position).random_raw(4)`.
 
-/// The word of a block that draws the token. (2 accepts a draft, 3 draws the residual.)
+/// The word of a block that draws the token.
 pub const TOKEN: usize = 0;
 /// The word that decides whether XTC acts.
 pub const XTC: usize = 1;
+/// The word that accepts a drafted token or does not.
+pub const ACCEPT: usize = 2;
+/// The word that draws what takes a refused one's place.
+pub const RESIDUAL: usize = 3;
 
 const ROUNDS: usize = 10;
 const MULTIPLIERS: [u64; 2] = [0xD2E7_470E_E14C_6C93, 0xCA5A_8263_9512_1157];

@@ -68,10 +68,30 @@ impl Chain for [Step] {
     }
 }
 
-/// The next token; `shaped` is a buffer.
+/// What the chain keeps of the row. `words` are the chance of this place; `shaped` is a buffer.
 ///
 /// # Errors
 /// Those of [`Shaping::apply`], [`law::check_row`] and the chain.
+pub fn keep<'a, C: Chain + ?Sized>(
+    rules: &Rules,
+    chain: &C,
+    state: &State,
+    turn: Turn<'a>,
+    words: [u64; 4],
+    shaped: &'a mut Vec<f32>,
+    scratch: &'a mut Scratch,
+) -> Result<Kept<'a>, C::Error> {
+    let x = shape(rules, state, turn, shaped)?;
+    let knobs = rules.knobs_at(words);
+    let mut kept = read(x, turn.at, chain, &knobs, scratch)?;
+    chain.run(&mut kept, &knobs, state.mu)?;
+    Ok(kept)
+}
+
+/// The next token, and of it what is wanted.
+///
+/// # Errors
+/// Those of [`keep`]; and where the row as it came is to be told of and is none, what [`law::check_row`] says.
 pub fn draw<C: Chain + ?Sized>(
     rules: &Rules,
     chain: &C,
@@ -80,28 +100,54 @@ pub fn draw<C: Chain + ?Sized>(
     shaped: &mut Vec<f32>,
     scratch: &mut Scratch,
 ) -> Result<Drawn, C::Error> {
-    let Turn { row, at, bitmask, kept: tells_kept } = turn;
-    let given = &row[..state.vocab_size().min(row.len())];
-    let is_shaped = bitmask.is_some() || !rules.shaping.is_none(row.len());
-    let x = if is_shaped {
-        rules.shaping.apply(state.moment(bitmask), row, at, shaped)?;
-        shaped.as_slice()
-    } else {
-        row
-    };
     let words = rng::words(state.seed, state.stream, state.position());
-    let knobs = rules.knobs.with_xtc(rng::opens(words[rng::XTC], rules.knobs.xtc_probability));
-    let in_row = |error: Error| error.in_row(at);
-    let mut kept = Kept::read(x, chain.first_top_p(&knobs), scratch).map_err(in_row)?;
+    let x = shape(rules, state, turn, shaped)?;
+    let knobs = rules.knobs_at(words);
+    let mut kept = read(x, turn.at, chain, &knobs, scratch)?;
     let maximum = kept.maximum();
-    let given_maximum = match is_shaped && rules.wanted.reads_given() {
-        true => law::check_row(given).map_err(in_row)?,
+    let given = &turn.row[..state.vocab_size().min(turn.row.len())];
+    let reads_another = rules.wanted.reads_given() && !std::ptr::eq(x, turn.row);
+    let given_maximum = match reads_another {
+        true => law::check_row(given).map_err(|error| error.in_row(turn.at))?,
         false => maximum,
     };
     chain.run(&mut kept, &knobs, state.mu)?;
-    let wanted = Wanted { kept: tells_kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
+    let wanted = Wanted { kept: turn.kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
     let row = Row { given, given_maximum, shaped: x, maximum };
     Ok(report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
+}
+
+impl Rules {
+    /// The knobs where chance has decided whether XTC acts.
+    fn knobs_at(&self, words: [u64; 4]) -> Knobs {
+        self.knobs.with_xtc(rng::opens(words[rng::XTC], self.knobs.xtc_probability))
+    }
+}
+
+/// The row after masks, biases and penalties.
+fn shape<'a>(
+    rules: &Rules,
+    state: &State,
+    turn: Turn<'a>,
+    shaped: &'a mut Vec<f32>,
+) -> Result<&'a [f32], Error> {
+    let Turn { row, at, bitmask, .. } = turn;
+    if bitmask.is_none() && rules.shaping.is_none(row.len()) {
+        return Ok(row);
+    }
+    rules.shaping.apply(state.moment(bitmask), row, at, shaped)?;
+    Ok(shaped)
+}
+
+/// All of the row, before the chain.
+fn read<'a, C: Chain + ?Sized>(
+    x: &'a [f32],
+    at: usize,
+    chain: &C,
+    knobs: &Knobs,
+    scratch: &'a mut Scratch,
+) -> Result<Kept<'a>, Error> {
+    Kept::read(x, chain.first_top_p(knobs), scratch).map_err(|error| error.in_row(at))
 }
 
 /// Moves on by a token that was drawn.

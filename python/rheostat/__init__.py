@@ -22,21 +22,27 @@ from rheostat._rheostat import (
     softmax,
     top_k,
     top_p,
+    verify,
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
 from rheostat.params import SamplingParams
-from rheostat.results import Logprobs, Token, Tokens
+from rheostat.results import Logprobs, Token, Tokens, Verified
+from rheostat.sequence import Sequence
+from rheostat.sequence_over import Finish, Step
 from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
     "BatchSampler",
+    "Finish",
     "KnobError",
     "LogitsError",
     "Logprobs",
     "Sampler",
     "SamplingParams",
+    "Sequence",
+    "Step",
     "StopBatch",
     "StopHit",
     "StopMatcher",
@@ -44,6 +50,7 @@ __all__ = [
     "Token",
     "TokenTable",
     "Tokens",
+    "Verified",
     "__version__",
     "build_info",
     "choose",
@@ -59,4 +66,5 @@ __all__ = [
     "softmax",
     "top_k",
     "top_p",
+    "verify",
 ]

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from rheostat.params import SamplingParams
-from rheostat.results import Logprobs, Token, Tokens
+from rheostat.results import Logprobs, Token, Tokens, Verified
 from rheostat.stops import StopHit
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "softmax",
     "top_k",
     "top_p",
+    "verify",
 ]
 
 __version__: str
@@ -328,6 +329,23 @@ class BatchSampler:
     def __len__(self) -> int: ...
     def __getstate__(self) -> _BatchState: ...
     def __setstate__(self, state: _BatchState) -> None: ...
+
+def verify(
+    draft_ids: _IdList,
+    draft_logits: _LogitsLike | None,
+    target_logits: _LogitsLike,
+    /,
+    params: SamplingParams,
+    *,
+    seed: _Integer,
+    position: _Integer,
+    stream: _Integer = 0,
+    method: Literal["match", "lossless"] = "match",
+    prompt_ids: _IdList = (),
+    output_ids: _IdList = (),
+    vocab_size: _Integer | None = None,
+    bitmask: _Bitmask | None = None,
+) -> Verified: ...
 
 # Stop sequences. Text: str or bytes in, str out. Bytes: bytes in and out. Tokens: ids in, a list out.
 

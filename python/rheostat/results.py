@@ -26,6 +26,13 @@ class Logprobs(NamedTuple):
     top_logprobs: NDArray[np.float64]
 
 
+class Verified(NamedTuple):
+    """What stays of a draft: `ids` are the first `accepted` drafted tokens and one more."""
+
+    accepted: int
+    ids: tuple[int, ...]
+
+
 class Table(Protocol):
     """Each token's bytes, or None: a `TokenTable`, or a sequence of bytes and None."""
 
@@ -127,4 +134,4 @@ class Tokens(Sequence[Token]):
         return f"Tokens(ids={self.ids!r})"
 
 
-Token.__module__ = Tokens.__module__ = "rheostat"
+Token.__module__ = Tokens.__module__ = Verified.__module__ = "rheostat"

@@ -29,6 +29,7 @@ mod stop_matcher;
 mod stop_state;
 mod token;
 mod tokens;
+mod verify;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -61,7 +62,8 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     sampler::register(module)?;
     batch_sampler::register(module)?;
     stop::register(module)?;
-    tokens::register(module)
+    tokens::register(module)?;
+    verify::register(module)
 }
 
 /// What this build is and what it found on this machine, as a dict: version, law, simd (the level in use),

@@ -173,6 +173,18 @@ impl Slot {
         sampler::draw(rules, chain, state, turn, shaped, scratch)
     }
 
+    /// What the chain keeps of the row at this place of chance.
+    pub fn keep<'a>(
+        &self,
+        turn: Turn<'a>,
+        words: [u64; 4],
+        shaped: &'a mut Vec<f32>,
+        scratch: &'a mut Scratch,
+    ) -> Result<Kept<'a>, Failure> {
+        let Self { plan: Plan { rules, chain, .. }, state } = self;
+        sampler::keep(rules, chain, state, turn, words, shaped, scratch)
+    }
+
     /// Moves on by a token that was drawn.
     pub fn accept(&mut self, drawn: &Drawn) {
         sampler::accept(&self.plan.rules, &mut self.state, drawn);

@@ -15,21 +15,27 @@ from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
 from rheostat.reference.sampler import Sampler
 from rheostat.reference.sampling import choose, kept, sample
+from rheostat.reference.sequence import Sequence
 from rheostat.reference.softmax import log_softmax, softmax
 from rheostat.reference.stop import StopMatcher, StopSet
 from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
-from rheostat.results import Logprobs, Token, Tokens
+from rheostat.reference.verify import verify
+from rheostat.results import Logprobs, Token, Tokens, Verified
+from rheostat.sequence_over import Finish, Step
 from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
     "BatchSampler",
+    "Finish",
     "KnobError",
     "LogitsError",
     "Logprobs",
     "Sampler",
     "SamplingParams",
+    "Sequence",
+    "Step",
     "StopBatch",
     "StopHit",
     "StopMatcher",
@@ -37,6 +43,7 @@ __all__ = [
     "Token",
     "TokenTable",
     "Tokens",
+    "Verified",
     "build_info",
     "choose",
     "explain",
@@ -50,4 +57,5 @@ __all__ = [
     "softmax",
     "top_k",
     "top_p",
+    "verify",
 ]

@@ -14,7 +14,8 @@ from rheostat.reference import chain as chains
 from rheostat.reference import knobs as rules
 from rheostat.reference import law
 from rheostat.reference.arrays import MAX_VOCAB, Array, check_row
-from rheostat.reference.chance import TOKEN, Chance, fresh_seed, words
+from rheostat.reference.chance import Chance, fresh_seed
+from rheostat.reference.cuts import Kept
 from rheostat.reference.lists import id_tuple, is_sequence
 from rheostat.reference.masks import History
 from rheostat.reference.report import reads_given, surprise, token_of
@@ -67,22 +68,29 @@ class Slot:
         """Row `row` of (batch, vocab) logits after masks, biases and penalties: whatever is wrong with it is
         found here.
         """
-        knobs = self.knobs
-        if bitmask is not None:
-            knobs = Knobs(**(vars(knobs) | {"bitmask": bitmask}))
-        x = shaped(logits, knobs, self.state.history, row)
+        x = self.shaped(logits, row, bitmask)
         is_read = reads_given(self.params)
         return Prepared(x, check_row(logits[:, : self.vocab_size], row) if is_read else x)
 
     def draw(self, prepared: Prepared) -> Drawn:
         """The next token."""
-        params, state = self.params, self.state
-        chance = Chance(state.seed, state.stream, state.position, None)
-        xtc = chance.opens(self.knobs.xtc_probability)
-        kept = chains.run(prepared.x, self.knobs, params.chain_steps(), xtc, state.mu)
-        at = law.draw(kept.w, words(state.seed, state.stream, state.position)[TOKEN])
-        token = token_of(params, kept, prepared.x, prepared.given, at)
+        chance = Chance(self.state.seed, self.state.stream, self.state.position, None)
+        kept = self.kept(prepared.x, chance)
+        at = law.draw(kept.w, chance.word(0))
+        token = token_of(self.params, kept, prepared.x, prepared.given, at)
         return Drawn(token, kept.ids, surprise(kept, at))
+
+    def shaped(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> NDArray[np.float32]:
+        """That row after masks, biases and penalties, (vocab,)."""
+        knobs = self.knobs
+        if bitmask is not None:
+            knobs = Knobs(**(vars(knobs) | {"bitmask": bitmask}))
+        return shaped(logits, knobs, self.state.history, row)
+
+    def kept(self, x: NDArray[np.float32], chance: Chance) -> Kept:
+        """What the chain keeps of it."""
+        xtc = chance.opens(self.knobs.xtc_probability)
+        return chains.run(x, self.knobs, self.params.chain_steps(), xtc, self.state.mu)
 
     def accept(self, drawn: Drawn) -> None:
         """Moves on by a token that was drawn; mirostat's mu follows its surprise."""

@@ -1,0 +1,14 @@
+"""`Sequence` over the reference's own sampler and stop matcher."""
+
+from __future__ import annotations
+
+from rheostat.reference.sampler import Sampler
+from rheostat.reference.stop import StopSet
+from rheostat.sequence_over import SequenceOver
+
+
+class Sequence(SequenceOver):
+    """One sequence from its prompt to its end; see `rheostat.Sequence`."""
+
+    _Sampler = Sampler
+    _StopSet = StopSet
