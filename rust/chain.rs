@@ -348,12 +348,9 @@ impl<'a> Kept<'a> {
         self.row_at(scale).weigh(self.scratch)
     }
 
-    /// The token that chance `u` draws, and S: one exact pass over what is kept.
+    /// The token that chance `u` draws, and S.
     pub fn draw(&mut self, u: u64) -> (usize, u64) {
-        let Self { row, narrowed, maximum, temperature, .. } = *self;
-        let Scratch { xs, ids, weights, sums, .. } = &mut *self.scratch;
-        let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
-        let mut urn = Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums);
+        let mut urn = self.urn();
         (urn.draw(u), urn.total())
     }
 
@@ -368,9 +365,9 @@ impl<'a> Kept<'a> {
 
     /// Makes ready to draw: one exact pass over what is kept.
     #[must_use]
-    pub fn into_urn(self) -> Urn<'a> {
-        let Self { row, scratch, narrowed, maximum, temperature, .. } = self;
-        let Scratch { xs, ids, weights, sums, .. } = scratch;
+    pub fn urn(&mut self) -> Urn<'_> {
+        let Self { row, narrowed, maximum, temperature, .. } = *self;
+        let Scratch { xs, ids, weights, sums, .. } = &mut *self.scratch;
         let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
         Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums)
     }

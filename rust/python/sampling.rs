@@ -193,16 +193,16 @@ fn sample<'py>(
     let chances = call.chances(py, &Source { seed, stream, position, u })?;
     if let ([chance], false) = (chances.each.as_slice(), chances.many) {
         let tokens = call.rows(py, 0, |mut row| {
-            let kept = row.keep(row.opens(*chance))?;
-            Ok(kept.into_urn().draw(chance.word(0)))
+            let mut kept = row.keep(row.opens(*chance))?;
+            Ok(kept.draw(chance.word(0)).0)
         })?;
         return tokens[0].into_bound_py_any(py);
     }
     let tokens = call.rows(py, 0, |mut row| {
         let chances = of_row(&chances, call.shape, row.at);
         let mut tokens = vec![0_i64; chances.len()];
-        row.keep_by_gate(chances, |places, kept| {
-            let mut urn = kept.into_urn();
+        row.keep_by_gate(chances, |places, mut kept| {
+            let mut urn = kept.urn();
             for &place in places {
                 tokens[place] = urn.draw(chances[place].word(0)) as i64;
             }
@@ -275,8 +275,8 @@ fn choose<'py>(
         let at = row.at;
         let chances = of_row(&chances, call.shape, at);
         let mut ids = vec![vec![]; chances.len()];
-        row.keep_by_gate(chances, |places, kept| {
-            let mut urn = kept.into_urn();
+        row.keep_by_gate(chances, |places, mut kept| {
+            let mut urn = kept.urn();
             for &place in places {
                 urn.refill();
                 for item in 0..items {

@@ -69,10 +69,10 @@ proptest! {
         let (wanted, t) = naive::keep(&row, &knobs, &steps);
         let mut scratch = Scratch::default();
         at_every_level(|level| {
-            let kept = chain::keep(&row, &knobs, &steps, &mut scratch).expect("a good row");
+            let mut kept = chain::keep(&row, &knobs, &steps, &mut scratch).expect("a good row");
             let ids: Vec<usize> = kept.tokens().map(|(id, _)| id).collect();
             assert_eq!(ids, wanted, "{}", level.name());
-            let mut urn = kept.into_urn();
+            let mut urn = kept.urn();
             for u in us.iter().copied().chain([0, u64::MAX]) {
                 assert_eq!(urn.draw(u), naive::draw(&row, &wanted, t, u), "{}", level.name());
             }
@@ -87,7 +87,8 @@ proptest! {
             (0..row.len()).filter(|&id| naive::integer_weight(row[id], m, 1.0) > 0).take(40).collect();
         let row: Vec<f32> = weighty.iter().map(|&id| row[id]).collect();
         weighty = (0..row.len()).filter(|&id| naive::integer_weight(row[id], naive::maximum(&row), 1.0) > 0).collect();
-        let mut urn = chain::keep(&row, &Knobs::default(), &[], &mut scratch).expect("a good row").into_urn();
+        let mut kept = chain::keep(&row, &Knobs::default(), &[], &mut scratch).expect("a good row");
+        let mut urn = kept.urn();
         let mut taken = vec![];
         while let Some(id) = urn.take(seed.wrapping_mul(taken.len() as u64 * 2 + 1)) {
             taken.push(id);
