@@ -54,6 +54,8 @@ class Work(NamedTuple):
 class Nothing:
     """What any method call costs."""
 
+    __slots__ = ()
+
     def feed(self, piece):
         return piece
 

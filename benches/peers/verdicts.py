@@ -48,10 +48,9 @@ def kept_verdict(sets: list[np.ndarray], rows: list[np.ndarray], temperature: fl
         return Verdict("same tokens, ties apart" if ties else "same tokens", True)
     if len(rows) == 1:
         return Verdict(f"keeps {len(sets[0]):,} of {len(exact):,}", comparable)
-    return Verdict(
-        f"off in {len(off)} of {len(rows)} rows, by {min(off, key=abs):+d} to {max(off, key=abs):+d}",
-        comparable,
-    )
+    least, most = min(off, key=abs), max(off, key=abs)
+    by = f"{least:+d}" if least == most else f"{least:+d} to {most:+d}"
+    return Verdict(f"off in {len(off)} of {len(rows)} rows, by {by}", comparable)
 
 
 def softmax_verdict(answers: list[np.ndarray], rows: list[np.ndarray], kind: str) -> Verdict:

@@ -14,7 +14,7 @@ def sample(row: np.ndarray, temperature: float, top_p: float) -> Task:
     logits = tensor(row)
     warpers = LogitsProcessorList()
     if temperature != 1:
-        warpers.append(TemperatureLogitsWarper(temperature))
+        warpers.append(TemperatureLogitsWarper(float(temperature)))
     if top_p < 1:
         warpers.append(TopPLogitsWarper(top_p))
     return Task(lambda: draw(warpers(None, logits)), kept(warpers(None, logits)))
