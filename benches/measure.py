@@ -16,7 +16,7 @@ import rheostat
 from workloads import Work
 
 TURN_SECONDS = 0.0005
-LEAST_TURNS = 5
+LEAST_TURNS = 8
 
 
 class Times(NamedTuple):

@@ -73,4 +73,4 @@ def stop_verdict(task: Task, count: int) -> Verdict:
     if task.answer == exact:
         return Verdict("same text", True)
     leaks = len("".join(task.answer)) > len("".join(exact))
-    return Verdict("lets a part of the stop out" if leaks else "withholds text that is safe", True)
+    return Verdict("lets a part of the stop out" if leaks else "withholds text that is safe", False)
