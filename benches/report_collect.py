@@ -28,7 +28,7 @@ from roofline import cpu
 from workloads import Work, sampling
 
 SECONDS = 0.4  # of a workload
-PEER_SECONDS = 0.25
+PEER_SECONDS = 0.15
 TIMED_ROWS = 8  # of a peer, which takes milliseconds for each; the answers of all rows are checked
 NUMPY = registry.SAMPLERS[:3]
 WITHOUT_AVX512 = ", no AVX-512"

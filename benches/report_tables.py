@@ -11,9 +11,9 @@ HEAD = """\
 # Benchmarks
 
 Written by `make bench-report`, which measures everything in one run: every number beside its yardstick, one
-thread, warm, through the Python call, the fastest of many short turns; for real rows the median over them.
-Every answer is compared with `rheostat.reference` before it is timed, and every peer's with rheostat's.
-[benches/README.md](../benches/README.md) says how to read and repeat this.
+thread, warm, through the Python call, the fastest of many short turns; for real rows the median over them;
+peers by the time of the CPU. Every answer is compared with `rheostat.reference` before it is timed, and
+every peer's with rheostat's. [benches/README.md](../benches/README.md) says how to read and repeat this.
 
 {machine}
 
