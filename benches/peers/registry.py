@@ -37,7 +37,7 @@ def load(name: str) -> Peer:
     module, package = MODULES[name]
     try:
         return import_module(f"peers.{module}").PEERS[name]
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: its shared library is not there
         raise Absent(f"{name} is not installed (it needs {package})") from error
 
 
