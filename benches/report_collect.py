@@ -35,6 +35,7 @@ WITHOUT_AVX512 = ", no AVX-512"
 VOCABULARIES = (4_096, 16_384, rows.SMALL, rows.LONG, rows.WIDE, rows.WIDEST)
 SHAPES = {
     "p = 0.999999": ("peaked", 0.8, 1 - 1e-6),
+    "cut beside a tie": ("cut beside a tie", 1.0, 0.9),
     "all equal": ("all equal", 1.0, 0.9),
     "flat": ("flat", 1.5, 0.9),
     "eight values": ("eight values", 1.0, 0.9),

@@ -32,6 +32,7 @@ SHAPES = {
     "peaked": "#c8102e",
     "eight values": "#0072b2",
     "flat": "#009e73",
+    "cut beside a tie": "#5d4037",
     "all equal": "#e69f00",
     "p = 0.999999": "#7a4fb5",
 }

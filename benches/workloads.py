@@ -31,6 +31,11 @@ FULL_CHAIN = {  # penalties over 64 ids, a mask that forbids a half, three filte
     "min_p": 0.05,
     "bitmask": bitmask(LONG, 0.5),
 }
+FULL_CHAINS = {  # the same for a batch, with a history and a mask for each row
+    **FULL_CHAIN,
+    "output_ids": [FULL_CHAIN["output_ids"]] * 32,
+    "bitmask": np.stack([FULL_CHAIN["bitmask"]] * 32),
+}
 
 Names = dict[str, Any]
 
@@ -239,6 +244,14 @@ CHAIN = [
         goal=1.5,
         bar=1.5,
         yardstick="rheostat.sample(row, seed=7, **top_p)",
+    ),
+    Work(
+        f"full chain beside top_p, 32 real rows from memory, V={LONG:,}",
+        "chain",
+        "rheostat.sample(next(floats), seed=7, stream=streams, **full_chain)",
+        lambda library: [{**on_matrices(library)[0], "full_chain": FULL_CHAINS, "top_p": TOP_P}],
+        goal=1.5,
+        yardstick="rheostat.sample(next(floats), seed=7, stream=streams, **top_p)",
     ),
 ]
 
