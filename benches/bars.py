@@ -6,12 +6,14 @@ gets more turns before it counts as missed.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import measure
 import numpy as np
 import rheostat
 import workloads
+import workloads_sampler
 
 SECONDS = 0.25
 ATTEMPTS = 8
@@ -20,19 +22,26 @@ ATTEMPTS = 8
 def main() -> int:
     print(f"{'':<62}{'yardstick':>12}{'rheostat':>12}{'ratio':>9}{'bar':>7}{'goal':>7}")
     missed = 0
-    for work in workloads.WORKS:
+    for work in (*workloads.WORKS, *workloads_sampler.WORKS):
         if work.bar is None:
+            continue
+        if work.threads > (os.cpu_count() or 1):
+            print(f"{work.name:<62}not measured: it needs {work.threads} CPUs")
             continue
         workloads.check(work)
         times = measure.work(work, SECONDS, work.bar, ATTEMPTS)
         met = times.ratio <= work.bar
-        missed += not met
+        # Several threads cannot be told from one where other programs have the CPUs.
+        counts = work.threads == 1 or os.getloadavg()[0] <= work.threads + 0.5
+        missed += counts and not met
+        verdict = "met" if met else "MISSED" if counts else "missed, but not counted: other programs run"
         print(
             f"{work.name:<62}{times.yardstick * 1e6:>9.3f} us{times.subject * 1e6:>9.3f} us"
-            f"{times.ratio:>9.2f}{work.bar:>7g}{work.goal or '-':>7}  {'met' if met else 'MISSED'}",
+            f"{times.ratio:>9.2f}{work.bar:>7.3g}{work.goal or '-':>7}  {verdict}",
             flush=True,
         )
-    print(f"SIMD level {rheostat.build_info()['simd']}, NumPy {np.__version__}, one thread")
+    level = rheostat.build_info()["simd"]
+    print(f"SIMD level {level}, NumPy {np.__version__}, one thread where no other number is named")
     return 1 if missed else 0
 
 

@@ -61,11 +61,12 @@ def work(work: Work, seconds: float, good_enough: float = float("inf"), attempts
     for names in work.names(rheostat):
         subject = timeit.Timer(work.statement, work.setup, globals=names)
         yardstick = timeit.Timer(work.yardstick, work.yardstick_setup, globals=names)
-        rows.append(Turns([subject, yardstick]))
+        base = timeit.Timer(work.base, globals=names)
+        rows.append(Turns([subject, yardstick, base]))
     for _ in range(attempts):
         fastest = [turns.run(seconds / len(rows)) for turns in rows]
-        subject, yardstick = (median(times) for times in zip(*fastest, strict=True))
-        ratio = median(a / b for a, b in fastest) / work.pieces
+        subject, yardstick, _ = (median(times) for times in zip(*fastest, strict=True))
+        ratio = median((a - c) / b for a, b, c in fastest) / work.pieces
         if ratio <= good_enough:
             break
     return Times(subject / work.pieces, yardstick, ratio)

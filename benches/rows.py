@@ -115,8 +115,8 @@ def bitmask(vocab: int, share: float) -> np.ndarray:
     return np.packbits(bits, bitorder="little").view(np.int32)
 
 
-def recent_ids(vocab: int) -> np.ndarray:
-    """64 ids for a penalty to look at: the 32 likeliest of the first recorded row and 32 others."""
-    likeliest = np.argsort(-real(REAL))[:32]
+def recent_ids(vocab: int, row: np.ndarray | None = None) -> np.ndarray:
+    """64 ids for a penalty to look at: the 32 likeliest of a row, the first recorded one, and 32 others."""
+    likeliest = np.argsort(-(real(REAL) if row is None else row))[:32]
     others = np.random.default_rng(6).integers(0, vocab, 32)
     return np.random.default_rng(5).permutation(np.concatenate([likeliest, others]))

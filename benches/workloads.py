@@ -31,6 +31,7 @@ FULL_CHAIN = {  # penalties over 64 ids, a mask that forbids a half, three filte
     "min_p": 0.05,
     "bitmask": bitmask(LONG, 0.5),
 }
+FULL_CHAIN_PEAKED = {**FULL_CHAIN, "output_ids": recent_ids(LONG, rows("peaked", LONG)[0])}
 FULL_CHAINS = {  # the same for a batch, with a history and a mask for each row
     **FULL_CHAIN,
     "output_ids": [FULL_CHAIN["output_ids"]] * 32,
@@ -54,6 +55,8 @@ class Work(NamedTuple):
     yardstick_setup: str = "pass"
     peer: tuple[Any, ...] = ()  # what a peer has to do for the same answer: ("sample", temperature, top_p)
     pieces: int = 1  # how many one run of the statement works off
+    base: str = "0"  # what the statement does beside the work that is meant: its time is subtracted
+    threads: int = 1
 
 
 class Nothing:
@@ -241,6 +244,15 @@ CHAIN = [
         "chain",
         "rheostat.sample(row, seed=7, **full_chain)",
         on_rows("real", LONG, full_chain=FULL_CHAIN, top_p=TOP_P),
+        goal=1.5,
+        bar=1.5,
+        yardstick="rheostat.sample(row, seed=7, **top_p)",
+    ),
+    Work(
+        f"full chain beside top_p, peaked, V={LONG:,}",
+        "chain",
+        "rheostat.sample(row, seed=7, **full_chain)",
+        on_rows("peaked", LONG, full_chain=FULL_CHAIN_PEAKED, top_p=TOP_P),
         goal=1.5,
         bar=1.5,
         yardstick="rheostat.sample(row, seed=7, **top_p)",

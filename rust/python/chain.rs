@@ -8,7 +8,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use super::errors::{knob_error, type_error};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, counts, numbers, type_name};
-use crate::chain::Kept;
+use crate::chain::{Kept, first_top_p};
 use crate::knobs::{self, PRESETS, Rule};
 use crate::{Knobs, Step, softmax};
 
@@ -155,6 +155,15 @@ impl Chain {
             calls |= name.is_none();
         }
         Ok(Self { links, calls })
+    }
+
+    /// The scale at which top-p is the first to look at a row, if it is.
+    pub fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
+        let until_another = self.links.iter().map_while(|link| match link {
+            Link::Step(step) => Some(*step),
+            Link::Call(_) | Link::Mirostat => None,
+        });
+        first_top_p(until_another, knobs)
     }
 
     /// Runs it over what is kept; `mu` is mirostat's.
