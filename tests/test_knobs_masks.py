@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rheostat import SamplingParams
 from rheostat.errors import KnobError, LogitsError
 from rows_strategy import few
 
@@ -75,6 +76,34 @@ def test_a_bitmask_is_for_all_rows_or_one_per_row(api):
         api.kept(x[0], bitmask=both)
     with pytest.raises(TypeError, match="bitmask must be an int32 array, got an array of int64"):
         api.kept(x, bitmask=np.ones(1, np.int64))
+
+
+# Two rows of two words each, where a transposed reading would give other rows.
+ALLOWED = [[0, 40], [1, 2, 63]]
+BITMASK = np.stack([packed(ids, 2) for ids in ALLOWED])
+LAYOUTS = {
+    "rows": BITMASK,
+    "columns": np.asfortranarray(BITMASK),
+    "transposed": np.ascontiguousarray(BITMASK.T).T,
+    "a part": np.asfortranarray(np.pad(BITMASK, 1))[1:-1, 1:-1],
+    "backwards": BITMASK[::-1, ::-1].copy()[::-1, ::-1],
+    "unaligned": np.frombuffer(b"." + BITMASK.tobytes(), np.uint8)[1:].view(np.int32).reshape(2, 2),
+}
+
+
+@pytest.mark.parametrize("bitmask", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_bitmask_is_read_row_by_row_however_it_lies_in_memory(api, bitmask):
+    x = np.zeros((2, 64), F)
+    assert [ids.tolist() for ids in api.kept(x, bitmask=bitmask)] == ALLOWED
+    assert api.sample(x, u=[2**64 - 1] * 2, bitmask=bitmask).tolist() == [40, 63]
+    for row, ids in enumerate(ALLOWED):
+        params = SamplingParams(seed=1, report=("kept_count",))
+        assert api.Sampler(params, 64).sample(x[row], bitmask=bitmask[row]).kept_count == len(ids)
+        sampler = api.Sampler(params, 64)
+        assert sampler.sample(x[row : row + 1], bitmask=bitmask[row : row + 1]).kept_count == len(ids)
+    greedy = SamplingParams(temperature=0)
+    verified = api.verify([0], None, x, greedy, seed=1, position=0, bitmask=bitmask)
+    assert (verified.accepted, list(verified.ids)) == (1, [0, 1])
 
 
 def test_bad_words_forbid_the_last_id_where_the_history_ends_with_the_others(api):
