@@ -1,6 +1,8 @@
 """An explanation tells what the implementation did: the same token, the same sets, masses that add up."""
 
+import inspect
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -156,8 +158,147 @@ def test_it_takes_one_row_and_one_chance(api):
 def test_errors_are_those_of_sample(api):
     with pytest.raises(KnobError, match=r"top_p must be in \(0, 1\], got 2"):
         api.explain(X, top_p=2)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'top_q'"):
+    with pytest.raises(TypeError, match=r"^explain\(\) got an unexpected keyword argument 'top_q'$"):
         api.explain(X, top_q=2)
+    with pytest.raises(TypeError, match=r"^explain\(\) got an unexpected keyword argument 'top_q'$"):
+        api.explain(X, SamplingParams(), top_q=2)
+
+
+def test_its_signature_names_every_knob(api):
+    own = inspect.signature(api.explain).parameters
+    sample = inspect.signature(api.sample).parameters
+    assert set(own) == {*sample, "params", "table", "top"}
+    assert all(own[name].default == parameter.default for name, parameter in sample.items())
+    assert own["top"].default == 10
+
+
+def test_a_callable_is_called_once_and_what_it_said_is_told(api):
+    chance = np.random.default_rng(5)
+    calls = []
+
+    def some(ids, logits, probabilities):
+        calls.append(ids[chance.random(ids.size) < 0.3])
+        return calls[-1]
+
+    class Reused:
+        """Answers from the same memory every time."""
+
+        def __init__(self):
+            self.mask = np.zeros(300, bool)
+
+        def __call__(self, ids, logits, probabilities):
+            mask = self.mask[: ids.size]
+            mask[:] = np.arange(ids.size) < ids.size - 1
+            return mask
+
+    for seed in range(40):
+        calls.clear()
+        reused = Reused()
+        explained = api.explain(X, seed=seed, top_k=60, chain=("top_k", some, reused, reused))
+        assert len(calls) == 1
+        first, second, third = (step.ids for step in explained.steps[-3:])
+        assert first.tolist() == calls[0].tolist()
+        assert (second.tolist(), third.tolist()) == (first[:-1].tolist(), first[:-2].tolist())
+        again = api.explain(X, seed=seed, top_k=60, chain=("top_k", lambda *_: third))  # noqa: B023
+        assert explained.token_id == again.token_id
+        assert explained.token_id in third
+
+
+def test_a_callable_that_writes_to_the_callers_logits_changes_nothing_that_is_told(api):
+    x = X.copy()
+
+    def sly(ids, logits, probabilities):
+        x[:] = np.nan
+        return probabilities > 0.01
+
+    explained = api.explain(x, seed=1, chain=(sly,))
+    assert explained.token_id == api.sample(X, seed=1, chain=(lambda ids, x, p: p > 0.01,))
+
+
+class Tensor:
+    """What torch's tensors are to `explain`: a name of their own, and `tolist`."""
+
+    def __init__(self, values, dtype=None):
+        self.values = np.asarray(values, dtype)
+        self.ndim = self.values.ndim
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def tolist(self):
+        return self.values.tolist()
+
+
+@pytest.mark.parametrize("make", [np.array, Tensor])
+def test_settings_are_shown_as_plain_numbers(api, make):
+    knobs = {"top_k": make(2), "temperature": make(0.7, np.float32), "banned_token_ids": make([1, 2])}
+    explained = api.explain(X, seed=make(3), **knobs, bitmask=np.full(10, -1, np.int32))
+    settings = {step.name: step.setting for step in explained.steps}
+    assert settings == {
+        "input": "",
+        "bitmask": "10 words",
+        "banned_token_ids": "[1, 2]",
+        "temperature": "0.7",
+        "top_k": "2",
+    }
+    explained = api.explain(
+        X, seed=1, bad_words=[[np.int64(3), 11]], logit_bias={np.int64(4): np.float32(0.1)}
+    )
+    assert [step.setting for step in explained.steps[1:]] == ["[[3, 11]]", "{4: 0.1}"]
+
+
+@pytest.mark.parametrize(
+    ("top", "error", "text"),
+    [
+        (0, KnobError, "top must be at least 1, got 0"),
+        (-1, KnobError, "top must be at least 1, got -1"),
+        (2**20 + 1, KnobError, "top must be at most 1048576, got 1048577"),
+        (1.5, TypeError, "top must be an integer or one integer per row, got float"),
+        (True, TypeError, "top must be an integer or one integer per row, got bool"),
+        (None, TypeError, "top must be an integer or one integer per row, got NoneType"),
+        ([3], TypeError, "top must be an integer, got one per row"),
+    ],
+)
+def test_top_is_a_number_of_survivors(api, top, error, text):
+    with pytest.raises(error) as raised:
+        api.explain(X, seed=1, top=top)
+    assert str(raised.value) == text
+
+
+def test_one_survivor_listed_is_the_drawn_one(api):
+    explained = api.explain(X, seed=1, top=np.int64(1))
+    assert [survivor.token_id for survivor in explained.survivors] == [explained.token_id]
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "text"),
+    [
+        (3, TypeError, "table must give bytes or text for each token id, got int"),
+        ({}, KnobError, "table must give bytes or text for each token id, got nothing for 2"),
+        (["a"], KnobError, "table must give bytes or text for each token id, got nothing for 2"),
+        ([1, 2, 3], TypeError, "table must give bytes or text for each token id, got int for 2"),
+    ],
+)
+def test_a_table_without_the_tokens_is_refused_in_one_sentence(api, table, error, text):
+    with pytest.raises(error) as raised:
+        api.explain([0.0, 1.0, 2.0], temperature=0, table=table)
+    assert str(raised.value) == text
+
+
+def test_wide_letters_stand_in_line(api):
+    table = [
+        "abc",
+        "\N{CJK UNIFIED IDEOGRAPH-65E5}\N{CJK UNIFIED IDEOGRAPH-672C}" * 20,
+        "e\N{COMBINING ACUTE ACCENT}",
+    ]
+    lines = str(api.explain([0.0, 0.0, 0.0], seed=1, table=table)).splitlines()
+
+    def width(text):
+        wide = sum(unicodedata.east_asian_width(letter) == "W" for letter in text)
+        return len(text) + wide - text.count("\N{COMBINING ACUTE ACCENT}")
+
+    start = lines.index(next(line for line in lines if line.startswith("token ")))
+    assert {width(line.removesuffix("  <- drawn")) for line in lines[start : start + 4]} == {70}
 
 
 def test_the_picture_shows_before_after_and_the_cuts(api, tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from rheostat.explanation import Explanation
+    from rheostat.explain_report import Explanation
 
 BEFORE, AFTER, DRAWN = "#9aa5b1", "#1f6feb", "#d1242f"
 
