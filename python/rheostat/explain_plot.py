@@ -116,7 +116,9 @@ def _draw_strips(
 ) -> None:
     for line, (found, left) in enumerate(itertools.pairwise(places)):
         for ranks, colour in ((found, FOUND), (left, AFTER)):
-            axes.broken_barh(_spans(ranks[ranks <= shown]), (line - 0.36, 0.72), color=colour, linewidth=0)
+            axes.broken_barh(
+                _spans(ranks[ranks <= shown]), (line - 0.36, 0.72), color=colour, linewidth=0, snap=False
+            )
     labels = [f"{fit(_title(step), 44)}: {step.tokens_after:,}" for step in steps]
     axes.set_yticks(range(len(steps)), labels, fontsize=8, **PLAIN)
     axes.tick_params(axis="y", length=0)
