@@ -66,7 +66,7 @@ def sequence_bias(x: Row, knobs: Knobs, history: History) -> Row:
 
 
 def completed(knobs: Knobs, history: History) -> list[tuple[int, float]]:
-    """The last id and the bias of every sequence whose other ids the history ends with, the shortest first."""
+    """Last id and bias of every sequence whose other ids the history ends with, the shortest first."""
     biases = sorted((knobs.sequence_bias or {}).items(), key=lambda item: len(item[0]))
     return [(ids[-1], bias) for ids, bias in biases if ends_with(history.all, ids[:-1])]
 
