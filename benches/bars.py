@@ -42,6 +42,7 @@ NAMES = {
     "real": workloads.real(workloads.LONG),
     "top_p": workloads.TOP_P,
     "full_chain": workloads.FULL_CHAIN,
+    "full_chain_peaked": workloads.FULL_CHAIN_PEAKED,
     "small": workloads.flat(32),
     "one": workloads.flat(1),
     "matcher": rheostat.StopSet([f"<|stop_{i}|>" for i in range(63)] + ["\nUser:"]).matcher(),
@@ -61,9 +62,15 @@ BARS = [
         80,
     ),
     Bar(
-        "full chain, V=128,256",
+        "full chain, real, 64 ids",
         "rheostat.sample(real, seed=7, **full_chain)",
         "rheostat.sample(real, seed=7, **top_p)",
+        1.5,
+    ),
+    Bar(
+        "full chain, peaked, 64 ids",
+        "rheostat.sample(peaked, seed=7, **full_chain_peaked)",
+        "rheostat.sample(peaked, seed=7, **top_p)",
         1.5,
     ),
     Bar("softmax, V=128,256", "rheostat.softmax(flat)", "np.max(flat)", 8),
@@ -85,10 +92,12 @@ def check_workloads():
     for row, temperature in ((peaked, 0.8), (flat, 1.5), (small, 0.8)):
         knobs = {"temperature": temperature, "top_p": 0.9, "seed": 7}
         assert rheostat.sample(row, **knobs) == rheostat.reference.sample(row, **knobs)
-    for knobs in (workloads.TOP_P, workloads.FULL_CHAIN):
-        real, reference = NAMES["real"], rheostat.reference
-        np.testing.assert_array_equal(rheostat.kept(real, **knobs), reference.kept(real, **knobs))
-        assert rheostat.sample(real, seed=7, **knobs) == reference.sample(real, seed=7, **knobs)
+    reference = rheostat.reference
+    for row, full in (("real", workloads.FULL_CHAIN), ("peaked", workloads.FULL_CHAIN_PEAKED)):
+        assert len(full["output_ids"]) == 64
+        for x, knobs in ((NAMES[row], workloads.TOP_P), (NAMES[row], full)):
+            np.testing.assert_array_equal(rheostat.kept(x, **knobs), reference.kept(x, **knobs))
+            assert rheostat.sample(x, seed=7, **knobs) == reference.sample(x, seed=7, **knobs)
     np.testing.assert_array_equal(rheostat.softmax(flat), rheostat.reference.softmax(flat))
     assert NAMES["matcher"].feed(" the") == " the"
 

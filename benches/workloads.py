@@ -90,3 +90,9 @@ FULL_CHAIN = {
     "min_p": 0.05,
     "bitmask": half(LONG),
 }
+# The same on the peaked row, whose 32 likeliest ids are among the 64.
+FULL_CHAIN_PEAKED = FULL_CHAIN | {
+    "output_ids": np.random.default_rng(5).permutation(
+        np.concatenate([np.argsort(-peaked(LONG))[:32], np.random.default_rng(6).integers(0, LONG, 32)])
+    )
+}
