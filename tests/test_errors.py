@@ -338,3 +338,22 @@ def test_an_answer_that_could_be_either_is_refused_in_one_sentence(api, answer, 
 def test_an_infinite_distance_is_no_warning(api):
     x = np.array([3e38, -3e38, 1], np.float32)
     assert api.kept(x, top_n_sigma=1e308).tolist() == [0, 1, 2]
+
+
+def test_numbers_are_printed_as_python_prints_them():
+    rng = np.random.default_rng(0)
+    values = [10.0**power * digit for power in range(-320, 308) for digit in (1, 1.5, 9.999999999999999)]
+    values += rng.integers(0, 2**63, 5000).view(np.float64).tolist()
+    values += (rng.integers(2**40, 2**52, 3000) + 0.125 * rng.integers(0, 8, 3000)).tolist()  # ties of digits
+    values += [2.0**power for power in range(-1074, 1024)]
+    values += [0.1 + 0.2, 5e-324, 1e16, 9999999999999998.0, 1e22, 123456789012345680.0, 1e-4, 1e-5, 1e39, INF]
+    for value in values:
+        if value > 0:
+            with pytest.raises(KnobError) as raised:
+                rheostat.softmax([0.0], temperature=-value)
+            assert str(raised.value) == f"temperature must be 0 or in [1e-30, 1e30], got {-value!r}"
+    for value in (NAN, INF, -INF, -0.0, 0.0, 2.0, 1e16):
+        assert_same_outcome(lambda api: api.sample([0.0], u=0, top_p=value))  # noqa: B023
+    assert_same_outcome(lambda api: api.softmax([1e300]))
+    assert_same_outcome(lambda api: api.logprobs([0.0], 0, top=2**20 + 1))
+    assert_same_outcome(lambda api: api.logprobs([0.0], 0, top=10**400))
