@@ -1,4 +1,4 @@
-"""What a sampler's token costs, as lines of the same table: beside `sample`, by what is told of it, by threads."""
+"""What a sampler's token costs, as lines of the same table: beside `sample`, by what is told, by threads."""
 
 from __future__ import annotations
 
