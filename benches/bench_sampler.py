@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import rheostat
-import workloads
+import rows
 from rheostat import BatchSampler, Sampler, SamplingParams, reference
 
-ROW = workloads.peaked(workloads.LONG)
+ROW = rows.peaked(rows.LONG)
 KNOBS = {"temperature": 0.8, "top_p": 0.9, "seed": 7}
 TOLD = {
     "the id": {},
@@ -22,7 +22,7 @@ TOLD = {
 # So small that the row stays the same, however often it is drawn from.
 PENALTIES = {"repetition_penalty": 1.0001, "frequency_penalty": 1e-6, "no_repeat_ngram_size": 8}
 HISTORIES = (0, 1_000, 100_000)
-ROWS = workloads.batch(workloads.LONG)
+ROWS = rows.batch(rows.LONG)
 
 
 @pytest.fixture
@@ -32,27 +32,27 @@ def threads():
     rheostat.set_num_threads(0)
 
 
-@pytest.mark.benchmark(group=f"Sampler.sample, peaked row, V={workloads.LONG}")
+@pytest.mark.benchmark(group=f"Sampler.sample, peaked row, V={rows.LONG}")
 def test_sample_without_state(benchmark):
     assert benchmark(rheostat.sample, ROW, **KNOBS) == reference.sample(ROW, **KNOBS)
 
 
-@pytest.mark.benchmark(group=f"Sampler.sample, peaked row, V={workloads.LONG}")
+@pytest.mark.benchmark(group=f"Sampler.sample, peaked row, V={rows.LONG}")
 @pytest.mark.parametrize("told", TOLD)
 def test_sampler(benchmark, told):
     params = SamplingParams(**KNOBS, **TOLD[told])
-    fast, slow = (api.Sampler(params, workloads.LONG) for api in (rheostat, reference))
+    fast, slow = (api.Sampler(params, rows.LONG) for api in (rheostat, reference))
     assert fast.sample(ROW) == slow.sample(ROW)
     benchmark(fast.sample, ROW)
 
 
-@pytest.mark.benchmark(group=f"penalties after a long history, real row, V={workloads.LONG}")
+@pytest.mark.benchmark(group=f"penalties after a long history, real row, V={rows.LONG}")
 @pytest.mark.parametrize("length", HISTORIES)
 @pytest.mark.parametrize("kind", ["Sampler", "sample"])
 def test_penalties(benchmark, kind, length):
-    row = workloads.real(workloads.LONG)
-    history = np.random.default_rng(0).integers(0, workloads.LONG, length)
-    sampler = Sampler(SamplingParams(**KNOBS, **PENALTIES), workloads.LONG, prompt_ids=history)
+    row = rows.real(rows.LONG)
+    history = np.random.default_rng(0).integers(0, rows.LONG, length)
+    sampler = Sampler(SamplingParams(**KNOBS, **PENALTIES), rows.LONG, prompt_ids=history)
     expected = rheostat.sample(row, prompt_ids=history, **KNOBS, **PENALTIES)
     assert sampler.sample(row).id == expected
     if kind == "Sampler":
@@ -61,11 +61,11 @@ def test_penalties(benchmark, kind, length):
         benchmark(rheostat.sample, row, prompt_ids=history, **KNOBS, **PENALTIES)
 
 
-@pytest.mark.benchmark(group=f"32 rows of V={workloads.LONG}")
+@pytest.mark.benchmark(group=f"32 rows of V={rows.LONG}")
 @pytest.mark.parametrize("count", [1, 2])
 def test_batch(benchmark, threads, count):
     threads(count)
-    batch = BatchSampler(workloads.LONG)
+    batch = BatchSampler(rows.LONG)
     for seed in range(len(ROWS)):
         batch.add(SamplingParams(temperature=0.8, top_p=0.9, seed=seed))
     expected = rheostat.sample(ROWS, temperature=0.8, top_p=0.9, seed=np.arange(len(ROWS)))

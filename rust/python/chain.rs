@@ -2,6 +2,7 @@
 //! checks, their order and their words are those of `rheostat.reference.table` and `rheostat.reference.chain`.
 
 use numpy::{PyArray1, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
@@ -246,12 +247,21 @@ fn ask(callable: &Bound<'_, PyAny>, kept: &mut Kept<'_>) -> PyResult<()> {
     // What was given may be changed by the callable: the answer is held against the ids themselves.
     let own = ids.call_method0("copy")?;
 
-    let array = numpy.call_method1("asarray", (callable.call1(given)?,))?;
+    let wrong = |got: &str| {
+        type_error(format!(
+            "chain must have callables that return a boolean mask or ids, got {got} from {name}"
+        ))
+    };
+    let answer = callable.call1(given)?;
+    let array = numpy.call_method1("asarray", (answer,)).map_err(|error| {
+        if error.is_instance_of::<PyValueError>(py) { wrong("a ragged list") } else { error }
+    })?;
     let answer = array.cast::<PyUntypedArray>()?;
-    let kind = answer.dtype().kind();
-    if !b"biu".contains(&kind) && !answer.is_empty() {
-        let rule = "chain must have callables that return a boolean mask or ids";
-        return Err(type_error(format!("{rule}, got an array of {} from {name}", answer.dtype())));
+    let (dtype, kind) = (answer.dtype(), answer.dtype().kind());
+    // Of uint8 were the masks of older programs: whether 0 and 1 are ids cannot be told.
+    let is_byte = kind == b'u' && dtype.itemsize() == 1;
+    if (is_byte || !b"biu".contains(&kind)) && !answer.is_empty() {
+        return Err(wrong(&format!("an array of {dtype}")));
     }
     let mask = if kind == b'b' {
         if answer.shape() != [count] {
