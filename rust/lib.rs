@@ -14,6 +14,7 @@
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
 //! | [`survey`] | one read that tells a row's maximum and an interval for its sum |
+//! | [`band`] | wide nuclei, without a sort |
 //! | [`nucleus`] | top-p of a whole row, mostly without its exact sum |
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
@@ -26,6 +27,7 @@
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
 pub mod adjust;
+pub mod band;
 pub mod chain;
 pub mod cuts;
 pub mod dry;

@@ -122,6 +122,12 @@ fn find(bins: &[u64; BINS], left: &mut u64) -> usize {
 }
 
 impl Cut {
+    /// Whether it keeps the token at a position.
+    #[must_use]
+    pub fn keeps(self, at: usize, x: f32) -> bool {
+        x > self.logit || (x == self.logit && at <= self.last)
+    }
+
     /// Keeps in `xs` and `ids`, which it was found in, what it keeps, in order.
     pub fn retain(self, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
         for x in &mut xs[self.last + 1..] {

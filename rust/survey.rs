@@ -39,6 +39,9 @@ pub struct Survey {
 /// Logits from which the maximum is guessed.
 const GUESS: usize = 1 << 10;
 
+/// The part of the first logits from which on a row is taken to be flat.
+const FLAT: f64 = 0.125;
+
 /// The largest k: integers up to it, and 2**-30 beside them in float64, are exact.
 const FARTHEST: f32 = 4_194_304.0;
 
@@ -103,6 +106,20 @@ impl Survey {
     pub fn rough_sum(&self) -> f64 {
         self.sum
     }
+}
+
+/// Whether the row's first logits weigh about the same, so that most of the row may have to be kept: the number of
+/// equal weights that would vary as much as theirs is a part of their number.
+#[must_use]
+pub fn looks_flat(row: &[f32], scale: f32) -> bool {
+    let first = &row[..row.len().min(GUESS)];
+    let level = Level::current();
+    let mut weights = [0.0; GUESS];
+    let weights = &mut weights[..first.len()];
+    simd::store_weights(level, first, simd::maximum(level, first).logit, scale, weights);
+    let sum = f64::from(simd::sum_below(level, first, weights, f32::INFINITY).0);
+    let squares = f64::from(simd::sum_squares_below(level, first, weights, f32::INFINITY));
+    sum * sum > FLAT * first.len() as f64 * squares
 }
 
 /// 2**y to within 1e-13, by the series, for |y| up to some hundreds.

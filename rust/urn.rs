@@ -1,10 +1,11 @@
 //! Draws from a kept set by its integer weights, with and without replacement.
 
 use crate::law;
+use crate::select::Cut;
 use crate::simd::{self, Level};
 
 /// Tokens whose weights are summed together: a draw walks the sums, then weighs one block.
-const BLOCK: usize = 1024;
+const BLOCK: usize = simd::SUMMED;
 
 /// The kept tokens of a row, ready to be drawn from.
 pub struct Urn<'a> {
@@ -12,6 +13,8 @@ pub struct Urn<'a> {
     logits: &'a [f32],
     /// Their ids; their places where there are none.
     ids: Option<&'a [u32]>,
+    /// What keeps a part of the logits, if not all are kept.
+    cut: Option<Cut>,
     maximum: f32,
     scale: f32,
     /// A buffer for one block's float weights.
@@ -38,7 +41,20 @@ impl<'a> Urn<'a> {
         sums.clear();
         sums.extend(logits.chunks(BLOCK).map(|block| simd::sum_weights(level, block, maximum, scale)));
         let total = sums.iter().sum();
-        Self { logits, ids, maximum, scale, weights, sums, total, taken: Vec::new() }
+        Self { logits, ids, cut: None, maximum, scale, weights, sums, total, taken: Vec::new() }
+    }
+
+    /// What a cut keeps of a row, with the sums of its weights over blocks.
+    pub(crate) fn of_prefix(
+        row: &'a [f32],
+        cut: Option<Cut>,
+        maximum: f32,
+        scale: f32,
+        weights: &'a mut Vec<f32>,
+        sums: &'a mut Vec<u64>,
+    ) -> Self {
+        let total = sums.iter().sum();
+        Self { logits: row, ids: None, cut, maximum, scale, weights, sums, total, taken: Vec::new() }
     }
 
     /// The token that chance `u` draws: the first in id order whose cumulative weight exceeds
@@ -83,6 +99,13 @@ impl<'a> Urn<'a> {
         let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
         self.weights.resize(logits.len(), 0.0);
         simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
+        if let Some(cut) = self.cut {
+            for (at, x) in logits.iter().enumerate() {
+                if !cut.keeps(from + at, *x) {
+                    self.weights[at] = 0.0;
+                }
+            }
+        }
         for (place, _) in self.taken.get(block).into_iter().flatten() {
             self.weights[place - from] = 0.0;
         }

@@ -17,7 +17,7 @@ mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-pub use kernels::{Maximum, ROUGH_ERROR, Surveyed};
+pub use kernels::{Maximum, ROUGH_ERROR, SUMMED, Surveyed};
 
 use crate::Error;
 
@@ -189,8 +189,23 @@ kernels! {
     fn gather_from_cells(row: &[f32], cells: &[f32], bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Of the cells of at least `hot`: their sum, rounded, and how many there are.
     fn sum_hot(cells: &[f32], hot: f32) -> (f32, usize);
-    /// sum(W) over the row, and over its logits of at least `low`: exact.
-    fn sum_weights_and_above(row: &[f32], maximum: f32, scale: f32, low: f32) -> (u64, u64);
+    /// sum(W) over the row; writes sum(W) over the logits above the closed band for each [`SUMMED`] of them, and
+    /// a bit for each logit inside the band, 32 in a word: exact.
+    fn sum_above_and_mark(
+        row: &[f32],
+        maximum: f32,
+        scale: f32,
+        band: (f32, f32),
+        sums: &mut Vec<u64>,
+        marks: &mut Vec<u32>
+    ) -> u64;
+    /// How many logits are below the bound.
+    fn count_below(row: &[f32], bound: f32) -> usize;
+    /// The sum of the weights of the logits below the bound, rounded, and the least of the other logits; of whole
+    /// pairs of vectors alone.
+    fn sum_below(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f32);
+    /// The sum of their squares, likewise.
+    fn sum_squares_below(xs: &[f32], weights: &[f32], bound: f32) -> f32;
     /// Keeps the logits at or above `cut`, and their ids, in order.
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.

@@ -4,7 +4,7 @@
 //! so a cell's sum is at least each of its weights: where no cell is hot, no logit is.
 
 use super::gather::{gather, gather_part};
-use super::parts::{RUN, align, padded, split};
+use super::parts::{RUN, align, padded, split, sum_of_lanes};
 use crate::simd::vector::Vector;
 
 /// 2**f on [-0.5, 0.5] to within [`ROUGH_ERROR`], highest power first: a minimax fit of the relative error.
@@ -177,7 +177,5 @@ pub fn sum_hot<V: Vector>(cells: &[f32], hot: f32) -> (f32, usize) {
         even = even.add(x.or_zero_below(x, bound));
         count += x.bits_at_least(bound).count_ones() as usize;
     }
-    let mut lanes = [0.0; 16];
-    even.add(odd).store(&mut lanes);
-    (lanes.into_iter().sum(), count)
+    (sum_of_lanes(even.add(odd)), count)
 }

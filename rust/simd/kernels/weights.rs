@@ -8,13 +8,13 @@ use crate::simd::vector::Vector;
 const START: f32 = 422_212_465_065_984.0;
 
 /// Vectors whose low parts an int32 can take: 64 * 2**24 = 2**30.
-const BLOCK: usize = 64;
+pub const BLOCK: usize = 64;
 
 /// The law's weight as v = w * 2**43: y = (x - m) * c, 2**y by a polynomial on y - rint(y). The factor 2**43
 /// stands in the coefficients: scaling by a power of two changes no rounding. Where y < -100, v is any value
 /// below 2**-56, which is no integer weight; with `EXACT` it is 0.
 #[inline(always)]
-fn weight<V: Vector, const EXACT: bool>(x: V, maximum: V, scale: V) -> V {
+pub fn weight<V: Vector, const EXACT: bool>(x: V, maximum: V, scale: V) -> V {
     let lowest = V::splat(LOWEST_EXPONENT);
     let y = x.sub(maximum).mul(scale);
     let near = if V::SCALES_ANY || EXACT { y } else { y.max(lowest) };
@@ -34,7 +34,7 @@ fn weight<V: Vector, const EXACT: bool>(x: V, maximum: V, scale: V) -> V {
 /// t = a + v rounds v to `part` = t - a, exactly, and leaves v - `part`, exactly and at most 2**24. As `part`
 /// is an even integer, rint(v) = part + rint(v - part), also half to even. So `running` collects the parts,
 /// `low` the rest, and both are moved out before they can be inexact.
-struct Sum<V: Vector> {
+pub struct Sum<V: Vector> {
     running: V,
     low: V::Lows,
     highs: V::Wide,
@@ -43,34 +43,46 @@ struct Sum<V: Vector> {
 
 impl<V: Vector> Sum<V> {
     #[inline(always)]
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { running: V::splat(START), low: V::lows_zero(), highs: V::wide_zero(), lows: V::wide_zero() }
     }
 
     #[inline(always)]
-    fn add(&mut self, v: V) {
+    pub fn add(&mut self, v: V) {
         let moved = self.running.add(v);
         let part = moved.sub(self.running);
-        self.low = v.sub(part).add_rounded(self.low);
+        self.low = V::add_lows(self.low, v.sub(part).rounded());
         self.running = moved;
+    }
+
+    /// Adds v to this sum, and in the lanes of the mask to another: its parts are the same.
+    #[inline(always)]
+    pub fn add_both(&mut self, v: V, other: &mut Self, mask: V::Mask) {
+        let moved = self.running.add(v);
+        let part = moved.sub(self.running);
+        let low = v.sub(part).rounded();
+        self.low = V::add_lows(self.low, low);
+        self.running = moved;
+        other.low = V::add_lows_where(other.low, low, mask);
+        other.running = other.running.add_where(part, mask);
     }
 
     /// Needed after every `RUN` vectors.
     #[inline(always)]
-    fn end_run(&mut self) {
+    pub fn end_run(&mut self) {
         self.highs = self.running.sub(V::splat(START)).add_to_wide(self.highs);
         self.running = V::splat(START);
     }
 
     /// Needed after every `BLOCK` vectors.
     #[inline(always)]
-    fn end_block(&mut self) {
+    pub fn end_block(&mut self) {
         self.lows = V::add_lows_to_wide(self.low, self.lows);
         self.low = V::lows_zero();
     }
 
     #[inline(always)]
-    fn total(mut self) -> u64 {
+    pub fn total(mut self) -> u64 {
         self.end_run();
         self.end_block();
         V::wide_sum(self.highs).wrapping_add(V::wide_sum(self.lows))
@@ -137,36 +149,4 @@ pub fn store_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32, out: &mut
     if !rest.is_empty() {
         store_part(weight::<V, true>(padded(rest), m, c), out_rest);
     }
-}
-
-#[inline(always)]
-pub fn sum_weights_and_above<V: Vector>(row: &[f32], maximum: f32, scale: f32, low: f32) -> (u64, u64) {
-    let (m, c, low) = (V::splat(maximum), V::splat(scale), V::splat(low));
-    let (head, row) = align::<V>(row);
-    let (whole, rest) = split::<V>(row);
-    let (mut all, mut above) = (Sum::<V>::new(), Sum::<V>::new());
-    for block in whole.chunks(BLOCK * V::LANES) {
-        for run in block.chunks(RUN * V::LANES) {
-            for x in run.chunks_exact(V::LANES) {
-                let x = V::load(x);
-                let v = weight::<V, false>(x, m, c);
-                all.add(v);
-                above.add(v.or_zero_below(x, low));
-            }
-            all.end_run();
-            above.end_run();
-        }
-        all.end_block();
-        above.end_block();
-    }
-    for part in [head, rest] {
-        if part.is_empty() {
-            continue;
-        }
-        let x = padded(part);
-        let v = weight::<V, false>(x, m, c);
-        all.add(v);
-        above.add(v.or_zero_below(x, low));
-    }
-    (all.total(), above.total())
 }
