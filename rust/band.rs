@@ -17,6 +17,7 @@ use crate::nucleus::Row;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut};
 use crate::simd::{self, Level, SUMMED};
+use crate::weighed::Weighed;
 
 /// Stretches of a sample, and the logits of each: a cache line.
 const STRETCHES: usize = 256;
@@ -25,11 +26,12 @@ const STRETCH: usize = 16;
 /// One part in so many of a sample gives the first guess.
 const PARTS: usize = 4;
 
-/// The part of the mass, 1 / NEARLY, down to which a search goes.
-const NEARLY: f64 = 100.0;
+/// How many standard deviations of the sample's mass below the cut the band spans on either side, at first and where
+/// that was too few.
+const DEVIATIONS: [f64; 2] = [3.0, 12.0];
 
-/// How many standard deviations of the sample's mass below the cut the band spans on either side.
-const DEVIATIONS: f64 = 4.0;
+/// A first step from the guess, in powers of two of the weight.
+const FIRST_STEP: f32 = 0.125;
 
 /// Logits in a band, as expected, that it pays to narrow by a count.
 const MANY: f64 = 2000.0;
@@ -40,18 +42,25 @@ const NOTHING: f64 = -46.0;
 /// The cut of the nucleus of probability p, which it leaves as the sums of its blocks in the scratch's `sums`, or
 /// None where the sample misled. `z` is about the sum of the row's integer weights, if it is known.
 pub fn find(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Option<Cut> {
-    let band = estimate(row, p, z, scratch);
-    let level = Level::current();
-    let Scratch { sums, marks, .. } = &mut *scratch;
-    let z = simd::sum_above_and_mark(level, row.logits, row.maximum, row.scale, band, sums, marks);
-    let above: u64 = sums.iter().sum();
-    let left = law::share(p, z).checked_sub(above).filter(|left| *left > 0)?;
-    let cut = if band.0 == band.1 {
-        cut_among_equals(row, band.0, left, scratch)?
-    } else {
-        cut_inside(row, left, scratch)?
-    };
-    Some(Cut { mass: above + cut.mass, ..cut })
+    let mut known = z;
+    for deviations in DEVIATIONS {
+        let band = estimate(row, p, known, deviations, scratch);
+        let Scratch { sums, marks, .. } = &mut *scratch;
+        let z =
+            simd::sum_above_and_mark(Level::current(), row.logits, row.maximum, row.scale, band, sums, marks);
+        let above: u64 = sums.iter().sum();
+        if let Some(left) = law::share(p, z).checked_sub(above).filter(|left| *left > 0) {
+            let cut = match band.0 == band.1 {
+                true => cut_among_equals(row, band.0, left, scratch),
+                false => cut_inside(row, left, scratch),
+            };
+            if let Some(cut) = cut {
+                return Some(Cut { mass: above + cut.mass, ..cut });
+            }
+        }
+        known = Some(z as f64);
+    }
+    None
 }
 
 /// The cut among the marked logits, and their kept weights into the sums.
@@ -59,26 +68,23 @@ fn cut_inside(row: &Row<'_>, left: u64, scratch: &mut Scratch) -> Option<Cut> {
     let Scratch { xs, ids, marks, .. } = &mut *scratch;
     xs.clear();
     ids.clear();
-    for (at, word) in marks.iter().enumerate() {
-        let mut word = *word;
-        while word != 0 {
-            let id = at * 32 + word.trailing_zeros() as usize;
-            xs.push(row.logits[id]);
-            ids.push(id as u32);
-            word &= word - 1;
-        }
-    }
+    simd::gather_marked(Level::current(), row.logits, marks, xs, ids);
     if row.weigh(scratch) < left {
         return None;
     }
     let Scratch { xs, ids, weights, sums, members, .. } = scratch;
-    let cut = select::cut(xs, |at| law::integer_weight(weights[at]), left, members);
+    let cut = select::cut_by_weight(xs, weights, left, members);
     let cut = Cut { last: ids[cut.last] as usize, ..cut };
+    let (mut block, mut sum) = (0, 0);
     for ((x, id), v) in xs.iter().zip(ids.iter()).zip(weights.iter()) {
-        if cut.keeps(*id as usize, *x) {
-            sums[*id as usize / SUMMED] += law::integer_weight(*v);
+        let at = *id as usize;
+        if at / SUMMED != block {
+            sums[block] += std::mem::take(&mut sum);
+            block = at / SUMMED;
         }
+        sum += law::integer_weight(*v) * u64::from(cut.keeps(at, *x));
     }
+    sums[block] += sum;
     Some(cut)
 }
 
@@ -104,21 +110,24 @@ fn cut_among_equals(row: &Row<'_>, logit: f32, left: u64, scratch: &mut Scratch)
     None
 }
 
-/// The logits between which the cut lies, as far as a sample can tell.
-fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> (f32, f32) {
+/// The logits between which the cut lies, as far as a sample can tell, by so many standard deviations.
+fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, deviations: f64, scratch: &mut Scratch) -> (f32, f32) {
     take_sample(row.logits, &mut scratch.xs);
     let total = row.weigh(scratch) as f64;
-    let sample = Sample { row, xs: &scratch.xs, weights: &scratch.weights };
+    let sample = Weighed { xs: &scratch.xs, weights: &scratch.weights };
+    let first = sample.xs.len() / PARTS;
+    let first = Weighed { xs: &sample.xs[..first], weights: &sample.weights[..first] };
     let (size, per_logit) = (sample.xs.len() as f64, row.logits.len() as f64 / sample.xs.len() as f64);
     let mut below = (1.0 - p) * z.map_or(total, |z| z / per_logit);
-    let guess = sample.first_part().enclose(below / PARTS as f64, None).0;
-    let (mass, squares) = (sample.mass_below(guess).0, sample.squares_below(guess));
+    let bounds = (row.logit_at(NOTHING), row.maximum.next_up());
+    let (guess, _) = first.enclose(below / PARTS as f64, bounds, None);
     // Where Z is the sample's own, it varies too.
     let of_z = if z.is_some() { 0.0 } else { (1.0 - p) * (1.0 - p) };
-    let mut variance = squares + of_z * sample.squares_below(f32::INFINITY);
-    if 2.0 * DEVIATIONS * variance.sqrt() * per_logit > MANY * total / size {
+    let mut variance = sample.squares_below(guess) + of_z * sample.squares_below(f32::INFINITY);
+    if 2.0 * deviations * variance.sqrt() * per_logit > MANY * total / size {
         // The mass below the guess, and above it, is the mean weight there, from the sample, times the count.
         let level = Level::current();
+        let (mass, _) = sample.mass_below(guess);
         let count = simd::count_below(level, sample.xs, guess) as f64;
         let share = simd::count_below(level, row.logits, guess) as f64 / row.logits.len() as f64;
         if count > 0.0 && count < size && share > 0.0 {
@@ -129,8 +138,9 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> (f3
             variance -= mass * mass / count + of_z * total * total / size;
         }
     }
-    let spread = DEVIATIONS * variance.max(0.0).sqrt();
-    (sample.enclose(below - spread, Some(guess)).0, sample.enclose(below + spread, Some(guess)).1)
+    let spread = deviations * variance.max(0.0).sqrt();
+    let start = Some((guess, FIRST_STEP / row.scale));
+    (sample.enclose(below - spread, bounds, start).0, sample.enclose(below + spread, bounds, start).1)
 }
 
 /// Stretches of the row, one from each of equal parts of it, at a place that moves by the golden ratio, so that no
@@ -147,70 +157,5 @@ fn take_sample(logits: &[f32], xs: &mut Vec<f32>) {
             let from = stretch * room + ((u64::from(place) * (room - STRETCH + 1) as u64) >> 32) as usize;
             xs.extend_from_slice(&logits[from..from + STRETCH]);
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Sample<'a> {
-    row: &'a Row<'a>,
-    xs: &'a [f32],
-    weights: &'a [f32],
-}
-
-impl Sample<'_> {
-    fn first_part(self) -> Self {
-        let size = self.xs.len() / PARTS;
-        Self { xs: &self.xs[..size], weights: &self.weights[..size], ..self }
-    }
-
-    /// The mass below a logit, and the least logit of the others.
-    fn mass_below(&self, logit: f32) -> (f64, f32) {
-        let (mass, next) = simd::sum_below(Level::current(), self.xs, self.weights, logit);
-        (mass.into(), next)
-    }
-
-    fn squares_below(&self, logit: f32) -> f64 {
-        simd::sum_squares_below(Level::current(), self.xs, self.weights, logit).into()
-    }
-
-    /// Two logits: what is below the lower one weighs at most `mass`, and what is up to the higher one at least that
-    /// or everything; nearly no mass lies between the two, or no logit. By bisection, from a guess by doubled steps;
-    /// now and then it asks whether one value is left.
-    fn enclose(&self, mass: f64, guess: Option<f32>) -> (f32, f32) {
-        let (mut low, mut high) = (self.row.logit_at(NOTHING), self.row.maximum.next_up());
-        if mass <= 0.0 {
-            return (low, low);
-        }
-        let (mut below_low, mut below_high) = (0.0, f64::INFINITY);
-        let mut step = 0.125 / self.row.scale;
-        let mut probe = guess.unwrap_or(low / 2.0 + high / 2.0);
-        for turn in 1.. {
-            if probe <= low || probe >= high {
-                break;
-            }
-            let (below, next) = self.mass_below(probe);
-            if below <= mass {
-                (low, below_low) = (next.min(high), below);
-            } else {
-                (high, below_high) = (probe, below);
-            }
-            if below_high - below_low <= mass / NEARLY {
-                break;
-            }
-            let stepped = if below_high.is_infinite() { low + step } else { high - step };
-            step *= 2.0;
-            probe = if turn % 6 == 0 {
-                low.next_up()
-            } else if guess.is_some()
-                && (below_high.is_infinite() || below_low == 0.0)
-                && low < stepped
-                && stepped < high
-            {
-                stepped
-            } else {
-                low / 2.0 + high / 2.0
-            };
-        }
-        (low, high.next_down())
     }
 }

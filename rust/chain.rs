@@ -302,7 +302,7 @@ impl<'a> Kept<'a> {
         self.list();
         let target = law::share(p, self.weigh(scale));
         let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
-        select::cut(xs, |at| law::integer_weight(weights[at]), target, members).retain(xs, ids);
+        select::cut_by_weight(xs, weights, target, members).retain(xs, ids);
     }
 
     fn keep_min_p(&mut self, min_p: f64) {

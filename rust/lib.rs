@@ -12,6 +12,7 @@
 //! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
+//! | [`weighed`] | where a mass of weighed logits lies, about |
 //! | [`select`] | where the order is cut, in linear time |
 //! | [`survey`] | one read that tells a row's maximum and an interval for its sum |
 //! | [`band`] | wide nuclei, without a sort |
@@ -51,6 +52,7 @@ pub mod survey;
 pub mod threads;
 pub mod tokens;
 pub mod urn;
+pub mod weighed;
 
 pub use error::Error;
 pub use knobs::{Knobs, Step};

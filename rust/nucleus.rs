@@ -149,5 +149,5 @@ impl Row<'_> {
 /// The cut for a target among the weighed logits of the scratch.
 fn cut(scratch: &mut Scratch, target: u64) -> Cut {
     let Scratch { xs, weights, members, .. } = scratch;
-    select::cut(xs, |at| law::integer_weight(weights[at]), target, members)
+    select::cut_by_weight(xs, weights, target, members)
 }

@@ -176,6 +176,10 @@ kernels! {
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
     /// Appends the logits within the closed bounds and their positions from `base` on, in order.
     fn gather_between(row: &[f32], bounds: (f32, f32), base: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Appends the positions of the logits within the closed bounds, in order.
+    fn positions_between(xs: &[f32], bounds: (f32, f32), positions: &mut Vec<u32>);
+    /// Appends the logits that are marked, one bit each, 32 in a word, and their positions, in order.
+    fn gather_marked(row: &[f32], marks: &[u32], xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes the sums of the rough weights 2**(x * scale + shift) over cells of 16 logits into `cells`, and gives
     /// the sum and the largest of those: no finite sum where there is a NaN or +inf. What a cell's logits are is
     /// the level's.
@@ -199,6 +203,8 @@ kernels! {
         sums: &mut Vec<u64>,
         marks: &mut Vec<u32>
     ) -> u64;
+    /// sum(W) over the logits above the bound, whose float weights are given: exact.
+    fn sum_above(xs: &[f32], weights: &[f32], bound: f32) -> u64;
     /// How many logits are below the bound.
     fn count_below(row: &[f32], bound: f32) -> usize;
     /// The sum of the weights of the logits below the bound, rounded, and the least of the other logits; of whole

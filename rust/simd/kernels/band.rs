@@ -1,6 +1,6 @@
 //! What a wide nucleus asks of a row: sums above and inside a band of logits.
 
-use super::parts::{RUN, align, split, sum_of_lanes};
+use super::parts::{RUN, align, padded, split, sum_of_lanes};
 use super::weights::{BLOCK, Sum, weight};
 use crate::simd::vector::Vector;
 
@@ -112,6 +112,30 @@ pub fn sum_below<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f3
     let mut lanes = [f32::INFINITY; 16];
     next.min(other).store(&mut lanes);
     (sum_of_lanes(even.add(odd)), lanes.into_iter().fold(f32::INFINITY, f32::min))
+}
+
+/// The sum of the integer weights rint(v) of the logits above `bound`: exact.
+#[inline(always)]
+pub fn sum_above<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> u64 {
+    let mut sum = Sum::<V>::new();
+    let bound = V::splat(bound);
+    let size = BLOCK * V::LANES;
+    for (xs, weights) in xs.chunks(size).zip(weights.chunks(size)) {
+        let size = RUN * V::LANES;
+        for (xs, weights) in xs.chunks(size).zip(weights.chunks(size)) {
+            let ((xs, rest), (weights, weights_rest)) = (split::<V>(xs), split::<V>(weights));
+            for (x, v) in xs.chunks_exact(V::LANES).zip(weights.chunks_exact(V::LANES)) {
+                sum.add(V::splat(0.0).add_where(V::load(v), V::load(x).is_above(bound)));
+            }
+            if !rest.is_empty() {
+                // A padded logit is above no bound.
+                sum.add(V::splat(0.0).add_where(padded(weights_rest), padded::<V>(rest).is_above(bound)));
+            }
+            sum.end_run();
+        }
+        sum.end_block();
+    }
+    sum.total()
 }
 
 /// The sum of the squares of the weights of the logits below `bound`, likewise.

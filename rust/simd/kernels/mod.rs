@@ -12,8 +12,8 @@ mod survey;
 mod weights;
 mod write;
 
-pub use band::{SUMMED, count_below, sum_above_and_mark, sum_below, sum_squares_below};
-pub use gather::{gather_between, retain_at_least};
+pub use band::{SUMMED, count_below, sum_above, sum_above_and_mark, sum_below, sum_squares_below};
+pub use gather::{gather_between, gather_marked, positions_between, retain_at_least};
 pub use maximum::{Maximum, maximum};
 pub use survey::{
     ROUGH_ERROR, Surveyed, gather_from_cells, maximum_from_cells, rough_weight_of, sum_hot, survey,
