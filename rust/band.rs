@@ -8,7 +8,8 @@
 //! 2. **One exact pass** gives Z, the mass above the band in each block of 1,024 logits, and a mark for each logit
 //!    inside the band.
 //! 3. **The band decides.** Its logits are gathered and cut; of a band that is one value the marks are counted. Where
-//!    the sample misled, which shows in the exact sums, there is no cut.
+//!    the sample misled, which shows in the exact sums, a second one, elsewhere and with a wider band, has the exact
+//!    Z; and where that misleads too, there is no cut.
 //!
 //! The nucleus is then all logits up to the cut, and the sums of its blocks are what a draw needs.
 
@@ -26,9 +27,21 @@ const STRETCH: usize = 16;
 /// One part in so many of a sample gives the first guess.
 const PARTS: usize = 4;
 
-/// How many standard deviations of the sample's mass below the cut the band spans on either side, at first and where
-/// that was too few.
-const DEVIATIONS: [f64; 2] = [3.0, 12.0];
+/// How the cut is looked for.
+struct Attempt {
+    /// Where the sample starts.
+    seed: u32,
+    /// How many standard deviations of its mass below the cut the band spans on either side.
+    deviations: f64,
+    /// Whether a wide band may be narrowed by a count.
+    counts: bool,
+}
+
+/// At first; and again, more cautiously, where that was wrong.
+const ATTEMPTS: [Attempt; 2] = [
+    Attempt { seed: 0, deviations: 3.0, counts: true },
+    Attempt { seed: 0x5851_F42D, deviations: 6.0, counts: false },
+];
 
 /// A first step from the guess, in powers of two of the weight.
 const FIRST_STEP: f32 = 0.125;
@@ -43,8 +56,9 @@ const NOTHING: f64 = -46.0;
 /// None where the sample misled. `z` is about the sum of the row's integer weights, if it is known.
 pub fn find(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Option<Cut> {
     let mut known = z;
-    for deviations in DEVIATIONS {
-        let band = estimate(row, p, known, deviations, scratch);
+    for attempt in &ATTEMPTS {
+        take_sample(row.logits, attempt.seed, &mut scratch.xs);
+        let band = estimate(row, p, known, attempt, scratch);
         let Scratch { sums, marks, .. } = &mut *scratch;
         let z =
             simd::sum_above_and_mark(Level::current(), row.logits, row.maximum, row.scale, band, sums, marks);
@@ -110,9 +124,9 @@ fn cut_among_equals(row: &Row<'_>, logit: f32, left: u64, scratch: &mut Scratch)
     None
 }
 
-/// The logits between which the cut lies, as far as a sample can tell, by so many standard deviations.
-fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, deviations: f64, scratch: &mut Scratch) -> (f32, f32) {
-    take_sample(row.logits, &mut scratch.xs);
+/// The logits between which the cut lies, as far as the sample in the scratch's `xs` can tell.
+fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &mut Scratch) -> (f32, f32) {
+    let deviations = attempt.deviations;
     let total = row.weigh(scratch) as f64;
     let sample = Weighed { xs: &scratch.xs, weights: &scratch.weights };
     let first = sample.xs.len() / PARTS;
@@ -124,7 +138,7 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, deviations: f64, scratch: &mu
     // Where Z is the sample's own, it varies too.
     let of_z = if z.is_some() { 0.0 } else { (1.0 - p) * (1.0 - p) };
     let mut variance = sample.squares_below(guess) + of_z * sample.squares_below(f32::INFINITY);
-    if 2.0 * deviations * variance.sqrt() * per_logit > MANY * total / size {
+    if attempt.counts && 2.0 * deviations * variance.sqrt() * per_logit > MANY * total / size {
         // The mass below the guess, and above it, is the mean weight there, from the sample, times the count.
         let level = Level::current();
         let (mass, _) = sample.mass_below(guess);
@@ -145,11 +159,11 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, deviations: f64, scratch: &mu
 
 /// Stretches of the row, one from each of equal parts of it, at a place that moves by the golden ratio, so that no
 /// period of the row's is met. Every `PARTS`-th of them comes first.
-fn take_sample(logits: &[f32], xs: &mut Vec<f32>) {
+fn take_sample(logits: &[f32], seed: u32, xs: &mut Vec<f32>) {
     // Whole pairs of vectors in each part, at every level.
     let stretches = STRETCHES.min(logits.len() / (4 * STRETCH)) / (2 * PARTS) * (2 * PARTS);
     let room = logits.len() / stretches;
-    let mut place = 0_u32;
+    let mut place = seed;
     xs.clear();
     for first in 0..PARTS {
         for stretch in (first..stretches).step_by(PARTS) {

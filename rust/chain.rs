@@ -49,16 +49,16 @@ pub fn keep<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    let mut kept = Kept::read(row, first_top_p(chain.iter().copied(), knobs), scratch)?;
+    let mut kept = Kept::read(row, first_scale(chain.iter().copied(), knobs), scratch)?;
     for step in chain {
         kept.take(*step, knobs);
     }
     Ok(kept)
 }
 
-/// The scale at which top-p is the first to look at the row, if it is.
+/// The scale at which top-p, or the draw, is the first to look at the row, if it is.
 #[must_use]
-pub fn first_top_p(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Option<f32> {
+pub fn first_scale(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Option<f32> {
     let mut temperature = 1.0;
     for step in chain.into_iter().filter(|step| step.is_set(knobs)) {
         match step {
@@ -67,7 +67,7 @@ pub fn first_top_p(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Opti
             _ => return None,
         }
     }
-    None
+    Some(law::scale_of(temperature))
 }
 
 /// [`keep`] for a row whose maximum [`law::check_row`] has given.
@@ -93,14 +93,14 @@ impl<'a> Kept<'a> {
         Self { row, scratch, form: Form::Whole, maximum, temperature: 1.0, survey: None }
     }
 
-    /// Everything, before any step, of a row that nobody has looked at yet. Where top-p will be the first to do so,
-    /// at a scale that is given, one read serves both.
+    /// Everything, before any step, of a row that nobody has looked at yet. Where top-p or a draw will be the first to
+    /// do so, at a scale that is given, one read serves both.
     ///
     /// # Errors
     /// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
-    pub fn read(row: &'a [f32], top_p_at: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
+    pub fn read(row: &'a [f32], first_scale: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
         let worth_it = |scale: &f32| row.len() >= nucleus::LONG && !survey::looks_flat(row, *scale);
-        let scale = top_p_at.filter(worth_it);
+        let scale = first_scale.filter(worth_it);
         let survey = scale.and_then(|scale| Survey::of(row, scale, &mut scratch.cells));
         let maximum = match survey {
             Some(survey) => survey.maximum(row, &scratch.cells),
@@ -372,25 +372,25 @@ impl<'a> Kept<'a> {
         self.row_at(scale).weigh(self.scratch)
     }
 
-    /// Makes ready to draw: one exact pass over what is kept, where its sums are not known.
+    /// Makes ready to draw.
     #[must_use]
     pub fn into_urn(mut self) -> Urn<'a> {
         let scale = law::scale_of(self.temperature);
-        let summed = match self.form {
-            Form::Prefix { cut, scale: summed_at } if summed_at == scale => Some(cut),
-            Form::Prefix { .. } => {
-                self.list();
-                None
-            }
-            _ => None,
-        };
-        let Self { row, scratch, form, maximum, .. } = self;
-        let Scratch { xs, ids, weights, sums, .. } = scratch;
-        if summed.is_some() {
-            return Urn::of_prefix(row, summed, maximum, scale, weights, sums);
+        if matches!(self.form, Form::Prefix { scale: summed_at, .. } if summed_at != scale) {
+            self.list();
         }
-        let (logits, ids) =
-            if form == Form::Listed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
-        Urn::new(logits, ids, maximum, scale, weights, sums)
+        let Self { row, scratch, form, maximum, survey, .. } = self;
+        let Scratch { xs, ids, weights, sums, cells, .. } = scratch;
+        match form {
+            Form::Listed => Urn::new(xs, Some(ids), maximum, scale, weights, sums),
+            Form::Prefix { cut, .. } => Urn::of_prefix(row, cut, maximum, scale, weights, sums),
+            Form::Whole => {
+                let urn = Urn::new(row, None, maximum, scale, weights, sums);
+                match survey.filter(|survey| survey.scale() == scale) {
+                    Some(survey) => urn.with_survey(survey, cells),
+                    None => urn,
+                }
+            }
+        }
     }
 }

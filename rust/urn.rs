@@ -3,6 +3,7 @@
 use crate::law;
 use crate::select::Cut;
 use crate::simd::{self, Level};
+use crate::survey::Survey;
 
 /// Tokens whose weights are summed together: a draw walks the sums, then weighs one block.
 const BLOCK: usize = simd::SUMMED;
@@ -19,16 +20,18 @@ pub struct Urn<'a> {
     scale: f32,
     /// A buffer for one block's float weights.
     weights: &'a mut Vec<f32>,
-    /// The weight left in every block.
+    /// The weight left in every block; empty until it is needed.
     sums: &'a mut Vec<u64>,
     /// The weight left.
     total: u64,
+    /// What a survey of the whole row has told, with its cells: mostly enough for a draw.
+    survey: Option<(Survey, &'a [f32])>,
     /// Places and weights of tokens taken out, by block.
     taken: Vec<Vec<(usize, u64)>>,
 }
 
 impl<'a> Urn<'a> {
-    /// Weighs the logits; `weights` and `sums` are buffers.
+    /// An urn of these logits, which are not yet weighed; `weights` and `sums` are buffers.
     pub(crate) fn new(
         logits: &'a [f32],
         ids: Option<&'a [u32]>,
@@ -37,29 +40,47 @@ impl<'a> Urn<'a> {
         weights: &'a mut Vec<f32>,
         sums: &'a mut Vec<u64>,
     ) -> Self {
-        let level = Level::current();
         sums.clear();
-        sums.extend(logits.chunks(BLOCK).map(|block| simd::sum_weights(level, block, maximum, scale)));
-        let total = sums.iter().sum();
-        Self { logits, ids, cut: None, maximum, scale, weights, sums, total, taken: Vec::new() }
+        let (cut, total, survey, taken) = (None, 0, None, Vec::new());
+        Self { logits, ids, cut, maximum, scale, weights, sums, total, survey, taken }
+    }
+
+    /// The same urn, where all its logits are a row that was surveyed.
+    pub(crate) fn with_survey(self, survey: Survey, cells: &'a [f32]) -> Self {
+        Self { survey: Some((survey, cells)), ..self }
     }
 
     /// What a cut keeps of a row, with the sums of its weights over blocks.
     pub(crate) fn of_prefix(
         row: &'a [f32],
-        cut: Option<Cut>,
+        cut: Cut,
         maximum: f32,
         scale: f32,
         weights: &'a mut Vec<f32>,
         sums: &'a mut Vec<u64>,
     ) -> Self {
         let total = sums.iter().sum();
-        Self { logits: row, ids: None, cut, maximum, scale, weights, sums, total, taken: Vec::new() }
+        let (ids, cut, survey, taken) = (None, Some(cut), None, Vec::new());
+        Self { logits: row, ids, cut, maximum, scale, weights, sums, total, survey, taken }
+    }
+
+    /// Weighs the logits, if nobody has.
+    fn weigh(&mut self) {
+        if self.sums.is_empty() {
+            simd::sum_blocks(Level::current(), self.logits, self.maximum, self.scale, self.sums);
+            self.total = self.sums.iter().sum();
+        }
     }
 
     /// The token that chance `u` draws: the first in id order whose cumulative weight exceeds
     /// r = floor(u * S / 2**64).
     pub fn draw(&mut self, u: u64) -> usize {
+        if let Some((survey, cells)) = self.survey.filter(|_| self.sums.is_empty())
+            && let Some(token) = survey.draw(self.logits, self.maximum, u, cells, self.weights)
+        {
+            return token;
+        }
+        self.weigh();
         let (place, _) = self.find(u);
         self.ids.map_or(place, |ids| ids[place] as usize)
     }
@@ -75,6 +96,7 @@ impl<'a> Urn<'a> {
 
     /// Draws a token and takes it out; None when nothing of any weight is left.
     pub fn take(&mut self, u: u64) -> Option<usize> {
+        self.weigh();
         if self.total == 0 {
             return None;
         }

@@ -5,7 +5,7 @@ use crate::simd::{self, Level};
 /// The part of the mass, 1 / NEARLY, down to which a search goes.
 const NEARLY: f64 = 100.0;
 
-/// Logits and their float weights. What does not fill two vectors is left out.
+/// Logits and their float weights.
 #[derive(Clone, Copy)]
 pub struct Weighed<'a> {
     /// The logits.
@@ -39,7 +39,8 @@ impl Weighed<'_> {
             return (low, low);
         }
         let (mut below_low, mut below_high) = (0.0, f64::INFINITY);
-        let (mut probe, mut step) = guess.unwrap_or((low / 2.0 + high / 2.0, 0.0));
+        let inside = guess.filter(|(guess, _)| low < *guess && *guess < high);
+        let (mut probe, mut step) = inside.unwrap_or((low / 2.0 + high / 2.0, 0.0));
         for turn in 1.. {
             if probe <= low || probe >= high {
                 break;
@@ -58,7 +59,7 @@ impl Weighed<'_> {
             let part = ((mass - below_low) / (below_high - below_low)) as f32;
             probe = match turn % 6 {
                 0 => low.next_up(),
-                _ if is_open && guess.is_some() && low < stepped && stepped < high => stepped,
+                _ if is_open && inside.is_some() && low < stepped && stepped < high => stepped,
                 1 | 3 if !is_open => low + (high - low) * part.clamp(0.1, 0.9),
                 _ => low / 2.0 + high / 2.0,
             };

@@ -170,6 +170,8 @@ kernels! {
     fn maximum(row: &[f32]) -> Maximum;
     /// sum(W) over the row: exact.
     fn sum_weights(row: &[f32], maximum: f32, scale: f32) -> u64;
+    /// Writes sum(W) over each block of [`SUMMED`] logits: exact.
+    fn sum_blocks(row: &[f32], maximum: f32, scale: f32, sums: &mut Vec<u64>);
     /// Writes the float weights v = w * 2**43 into `out`, of the row's length.
     fn store_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]);
     /// Writes the float weights v = w * 2**43 into `out`, of the row's length, and gives sum(W).
@@ -184,8 +186,10 @@ kernels! {
     /// the sum and the largest of those: no finite sum where there is a NaN or +inf. What a cell's logits are is
     /// the level's.
     fn survey(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed;
-    /// The rough weight of one logit.
-    fn rough_weight_of(x: f32, scale: f32, shift: f32) -> f32;
+    /// Writes the rough weights into `out`, of the row's length.
+    fn store_rough_weights(row: &[f32], scale: f32, shift: f32, out: &mut [f32]);
+    /// The block in which the running sum of cells exceeds `mass`, as a range of logits, and the sum before it.
+    fn block_at_mass(row: &[f32], cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64);
     /// The largest logit in blocks that have a cell of at least `hot`.
     fn maximum_from_cells(row: &[f32], cells: &[f32], hot: f32) -> f32;
     /// Appends the logits of at least `bounds.1` in blocks that have a cell of at least `bounds.0`, and their
@@ -207,10 +211,9 @@ kernels! {
     fn sum_above(xs: &[f32], weights: &[f32], bound: f32) -> u64;
     /// How many logits are below the bound.
     fn count_below(row: &[f32], bound: f32) -> usize;
-    /// The sum of the weights of the logits below the bound, rounded, and the least of the other logits; of whole
-    /// pairs of vectors alone.
+    /// The sum of the weights of the logits below the bound, rounded, and the least of the other logits.
     fn sum_below(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f32);
-    /// The sum of their squares, likewise.
+    /// The sum of their squares, rounded; of whole vectors alone.
     fn sum_squares_below(xs: &[f32], weights: &[f32], bound: f32) -> f32;
     /// Keeps the logits at or above `cut`, and their ids, in order.
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);

@@ -22,10 +22,12 @@ proptest! {
             for level in Level::available() {
                 prop_assert_eq!(simd::maximum(level, row).logit, m);
                 prop_assert_eq!(simd::sum_weights(level, row, m, scale), sum);
-                let (mut sums, mut marks) = (vec![], vec![]);
+                let (mut sums, mut marks, mut blocks) = (vec![], vec![], vec![]);
                 let band = (f32::NEG_INFINITY, f32::NEG_INFINITY);
                 prop_assert_eq!(simd::sum_above_and_mark(level, row, m, scale, band, &mut sums, &mut marks), sum);
                 prop_assert_eq!(sums.iter().sum::<u64>(), sum);
+                simd::sum_blocks(level, row, m, scale, &mut blocks);
+                prop_assert_eq!(&blocks, &sums);
                 let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
                 simd::survey(level, row, 1e-3, 0.0, &mut cells); // so flat that no cell is NaN
                 simd::gather_from_cells(level, row, &cells, (0.0, f32::MIN), &mut xs, &mut ids);
@@ -102,7 +104,9 @@ proptest! {
             prop_assert!(!sum.is_finite() || (f64::from(all) - sum).abs() <= 1e-4 * sum);
             prop_assert!(count == cells.len() || !sum.is_finite());
             // Every logit at or above the cut is found through cells that are hot at its own weight.
-            let hot = simd::rough_weight_of(level, cut, c, shift) * 0.999_99;
+            let mut hot = [0.0];
+            simd::store_rough_weights(level, &[cut], c, shift, &mut hot);
+            let hot = hot[0] * 0.999_99;
             if sum.is_finite() {
                 simd::gather_from_cells(level, &row, &cells, (hot, cut), &mut xs, &mut ids);
                 prop_assert_eq!(&ids, &wanted, "{}", level.name());

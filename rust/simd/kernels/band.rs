@@ -1,11 +1,8 @@
 //! What a wide nucleus asks of a row: sums above and inside a band of logits.
 
 use super::parts::{RUN, align, padded, split, sum_of_lanes};
-use super::weights::{BLOCK, Sum, weight};
+use super::weights::{BLOCK, SUMMED, Sum, weight};
 use crate::simd::vector::Vector;
-
-/// Logits whose weights above a band are summed together.
-pub const SUMMED: usize = 1024;
 
 /// Exact: gives sum(W) of the row, and writes the sums of W over the logits above the closed band `(low, high)`,
 /// one for each `SUMMED` logits, and a bit for each logit inside the band, 32 in a word.
@@ -94,16 +91,16 @@ pub fn count_below<V: Vector>(row: &[f32], bound: f32) -> usize {
     count
 }
 
-/// The sum of the weights of the logits below `bound`, rounded, and the least of the other logits. What does not
-/// fill two vectors is left out.
+/// The sum of the weights of the logits below `bound`, rounded, and the least of the other logits.
 #[inline(always)]
 pub fn sum_below<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f32) {
-    let bound = V::splat(bound);
+    let below = V::splat(bound);
     let (mut even, mut odd) = (V::splat(0.0), V::splat(0.0));
     let (mut next, mut other) = (V::splat(f32::INFINITY), V::splat(f32::INFINITY));
-    for (x, v) in xs.chunks_exact(2 * V::LANES).zip(weights.chunks_exact(2 * V::LANES)) {
+    let (whole, rest) = xs.split_at(xs.len() / (2 * V::LANES) * (2 * V::LANES));
+    for (x, v) in whole.chunks_exact(2 * V::LANES).zip(weights.chunks_exact(2 * V::LANES)) {
         let (a, b) = (V::load(x), V::load(&x[V::LANES..]));
-        let (a_below, b_below) = (bound.is_above(a), bound.is_above(b));
+        let (a_below, b_below) = (below.is_above(a), below.is_above(b));
         even = even.add_where(V::load(v), a_below);
         odd = odd.add_where(V::load(&v[V::LANES..]), b_below);
         next = next.min_unless(a, a_below);
@@ -111,7 +108,15 @@ pub fn sum_below<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f3
     }
     let mut lanes = [f32::INFINITY; 16];
     next.min(other).store(&mut lanes);
-    (sum_of_lanes(even.add(odd)), lanes.into_iter().fold(f32::INFINITY, f32::min))
+    let (mut sum, mut next) = (sum_of_lanes(even.add(odd)), lanes.into_iter().fold(f32::INFINITY, f32::min));
+    for (x, v) in rest.iter().zip(&weights[whole.len()..]) {
+        if *x < bound {
+            sum += v;
+        } else {
+            next = if *x < next { *x } else { next };
+        }
+    }
+    (sum, next)
 }
 
 /// The sum of the integer weights rint(v) of the logits above `bound`: exact.
@@ -138,7 +143,7 @@ pub fn sum_above<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> u64 {
     sum.total()
 }
 
-/// The sum of the squares of the weights of the logits below `bound`, likewise.
+/// The sum of the squares of the weights of the logits below `bound`, rounded; of whole vectors alone.
 #[inline(always)]
 pub fn sum_squares_below<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> f32 {
     let bound = V::splat(bound);

@@ -7,6 +7,9 @@ use crate::simd::vector::Vector;
 /// Where the running sum of [`Sum`] starts: 1.5 * 2**48.
 const START: f32 = 422_212_465_065_984.0;
 
+/// Logits whose weights are summed together for a draw.
+pub const SUMMED: usize = 1024;
+
 /// Vectors whose low parts an int32 can take: 64 * 2**24 = 2**30.
 pub const BLOCK: usize = 64;
 
@@ -111,6 +114,30 @@ pub fn sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32) -> u64 {
         sum.add(weight::<V, false>(padded(part), m, c));
     }
     sum.total()
+}
+
+/// Writes sum(W) over each block of `SUMMED` logits.
+#[inline(always)]
+pub fn sum_blocks<V: Vector>(row: &[f32], maximum: f32, scale: f32, sums: &mut Vec<u64>) {
+    let (m, c) = (V::splat(maximum), V::splat(scale));
+    sums.resize(row.len().div_ceil(SUMMED), 0);
+    for (block, total) in row.chunks(SUMMED).zip(sums) {
+        let (whole, rest) = split::<V>(block);
+        let mut sum = Sum::<V>::new();
+        for part in whole.chunks(BLOCK * V::LANES) {
+            for run in part.chunks(RUN * V::LANES) {
+                for x in run.chunks_exact(V::LANES) {
+                    sum.add(weight::<V, false>(V::load(x), m, c));
+                }
+                sum.end_run();
+            }
+            sum.end_block();
+        }
+        if !rest.is_empty() {
+            sum.add(weight::<V, false>(padded(rest), m, c));
+        }
+        *total = sum.total();
+    }
 }
 
 #[inline(always)]
