@@ -15,7 +15,7 @@ use crate::{Error, Knobs, Step};
 
 /// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
 /// weight.
-const WINDOWS: [f64; 3] = [6.0, 10.0, 14.0];
+const WINDOWS: [f64; 4] = [6.0, 10.0, 16.0, 24.0];
 
 /// What a chain has kept of one row.
 pub struct Kept<'a> {

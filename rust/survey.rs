@@ -39,7 +39,8 @@ pub struct Survey {
 /// Logits from which the maximum is guessed.
 const GUESS: usize = 1 << 10;
 
-/// The part of the first logits from which on a row is taken to be flat.
+/// Logits that are looked at to tell a flat row, and the part of them from which on it is one.
+const LOOK: usize = 1 << 8;
 const FLAT: f64 = 0.125;
 
 /// The largest k: integers up to it, and 2**-30 beside them in float64, are exact.
@@ -155,9 +156,9 @@ impl Survey {
 /// equal weights that would vary as much as theirs is a part of their number.
 #[must_use]
 pub fn looks_flat(row: &[f32], scale: f32) -> bool {
-    let first = &row[..row.len().min(GUESS)];
+    let first = &row[..row.len().min(LOOK)];
     let level = Level::current();
-    let mut weights = [0.0; GUESS];
+    let mut weights = [0.0; LOOK];
     let weights = &mut weights[..first.len()];
     simd::store_weights(level, first, simd::maximum(level, first).logit, scale, weights);
     let sum = f64::from(simd::sum_below(level, first, weights, f32::INFINITY).0);

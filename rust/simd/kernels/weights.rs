@@ -143,6 +143,8 @@ pub fn sum_blocks<V: Vector>(row: &[f32], maximum: f32, scale: f32, sums: &mut V
 #[inline(always)]
 pub fn store_and_sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64 {
     let (m, c) = (V::splat(maximum), V::splat(scale));
+    let (out_head, out) = out.split_at_mut(align::<V>(out).0.len()); // a store that straddles lines costs more
+    let (head, row) = row.split_at(out_head.len());
     let (whole, rest) = split::<V>(row);
     let (out, out_rest) = out.split_at_mut(whole.len());
     let mut sum = Sum::<V>::new();
@@ -157,9 +159,12 @@ pub fn store_and_sum_weights<V: Vector>(row: &[f32], maximum: f32, scale: f32, o
         }
         sum.end_block();
     }
-    if !rest.is_empty() {
-        let v = weight::<V, true>(padded(rest), m, c);
-        store_part(v, out_rest);
+    for (part, out) in [(head, out_head), (rest, out_rest)] {
+        if part.is_empty() {
+            continue;
+        }
+        let v = weight::<V, true>(padded(part), m, c);
+        store_part(v, out);
         sum.add(v);
     }
     sum.total()
