@@ -69,15 +69,20 @@ pub struct Found {
 /// where there is none.
 pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
+        let is_flat = survey.is_none() && survey::looks_flat(row.logits, row.scale);
         let survey = match survey {
-            None if survey::looks_flat(row.logits, row.scale) => None,
-            None => Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells),
+            None if !is_flat => Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells),
             known => known,
         };
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return Found { tier, cut: None };
         }
-        let z = survey.map(|survey| survey.sum_between(row.maximum, row.logits.len()).0 as f64);
+        let z = match survey {
+            Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
+            // A sample tells Z only of a flat row.
+            None if is_flat => None,
+            None => Some(simd::sum_weights(Level::current(), row.logits, row.maximum, row.scale) as f64),
+        };
         if let Some(cut) = band::find(&row, p, z, scratch) {
             return Found { tier: Tier::Band, cut: Some(cut) };
         }
