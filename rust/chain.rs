@@ -9,27 +9,37 @@ use crate::law;
 use crate::mirostat;
 use crate::nucleus;
 use crate::scratch::Scratch;
-use crate::select;
+use crate::select::{self, Cut};
 use crate::simd::{self, Level};
-use crate::survey::Survey;
+use crate::survey::{self, Survey};
 use crate::urn::Urn;
 use crate::verify::Weighed;
 use crate::{Error, Knobs, Step};
 
 /// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
 /// weight.
-const WINDOWS: [f64; 3] = [6.0, 10.0, 14.0];
+const WINDOWS: [f64; 4] = [6.0, 10.0, 16.0, 24.0];
 
 /// What a chain has kept of one row.
 pub struct Kept<'a> {
     row: &'a [f32],
     scratch: &'a mut Scratch,
-    /// Whether the kept tokens stand in the scratch; else they are the whole row.
-    narrowed: bool,
+    form: Form,
     maximum: f32,
     temperature: f64,
     /// What a survey of the row has told; its cells stand in the scratch.
     survey: Option<Survey>,
+}
+
+/// In what form the kept tokens are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// All of the row.
+    Whole,
+    /// What a cut keeps of the row; the scratch's `sums` are those of the weights at a scale over blocks.
+    Prefix { cut: Cut, scale: f32 },
+    /// They stand in the scratch's `xs` and `ids`.
+    Listed,
 }
 
 /// Runs the chain over a row.
@@ -42,16 +52,16 @@ pub fn keep<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    let mut kept = Kept::read(row, first_top_p(chain.iter().copied(), knobs), scratch)?;
+    let mut kept = Kept::read(row, first_scale(chain.iter().copied(), knobs), scratch)?;
     for step in chain {
         kept.take(*step, knobs);
     }
     Ok(kept)
 }
 
-/// The scale at which top-p is the first to look at the row, if it is.
+/// The scale at which top-p, or the draw, is the first to look at the row, if it is.
 #[must_use]
-pub fn first_top_p(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Option<f32> {
+pub fn first_scale(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Option<f32> {
     let mut temperature = 1.0;
     for step in chain.into_iter().filter(|step| step.is_set(knobs)) {
         match step {
@@ -60,7 +70,7 @@ pub fn first_top_p(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Opti
             _ => return None,
         }
     }
-    None
+    Some(law::scale_of(temperature))
 }
 
 /// [`keep`] for a row whose maximum [`law::check_row`] has given.
@@ -83,16 +93,17 @@ impl<'a> Kept<'a> {
     /// Everything, before any step, of a row whose maximum [`law::check_row`] has given.
     #[must_use]
     pub fn whole(row: &'a [f32], maximum: f32, scratch: &'a mut Scratch) -> Self {
-        Self { row, scratch, narrowed: false, maximum, temperature: 1.0, survey: None }
+        Self { row, scratch, form: Form::Whole, maximum, temperature: 1.0, survey: None }
     }
 
-    /// Everything, before any step, of a row that nobody has looked at yet. Where top-p will be the first to do so,
-    /// at a scale that is given, one read serves both.
+    /// Everything, before any step, of a row that nobody has looked at yet. Where top-p or a draw will be the first to
+    /// do so, at a scale that is given, one read serves both.
     ///
     /// # Errors
     /// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
-    pub fn read(row: &'a [f32], top_p_at: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
-        let scale = top_p_at.filter(|_| row.len() >= nucleus::LONG);
+    pub fn read(row: &'a [f32], first_scale: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
+        let worth_it = |scale: &f32| row.len() >= nucleus::LONG && !survey::looks_flat(row, *scale);
+        let scale = first_scale.filter(worth_it);
         let survey = scale.and_then(|scale| Survey::of(row, scale, &mut scratch.cells));
         let maximum = match survey {
             Some(survey) => survey.maximum(row, &scratch.cells),
@@ -137,21 +148,22 @@ impl<'a> Kept<'a> {
     /// The logit of a token that is kept.
     #[must_use]
     pub fn logit(&self, id: u32) -> Option<f32> {
-        if self.narrowed {
+        if self.form == Form::Listed {
             return self.scratch.ids.binary_search(&id).ok().map(|at| self.scratch.xs[at]);
         }
-        self.row.get(id as usize).copied().filter(|x| *x > f32::NEG_INFINITY)
+        let at = id as usize;
+        self.row.get(at).copied().filter(|x| self.keeps_of_row(at, *x))
     }
 
     /// The ids and the logits of the kept tokens, in id order, without any at -inf.
     pub fn survivors(&mut self) -> (&[u32], &[f32]) {
-        self.narrow_to_all();
+        self.list();
         (&self.scratch.ids, &self.scratch.xs)
     }
 
     /// Keeps those of [`Self::survivors`] for which `mask` is true: at least one.
     pub fn retain(&mut self, mask: &[bool]) {
-        self.narrow_to_all();
+        self.list();
         let Scratch { xs, ids, .. } = &mut *self.scratch;
         let mut kept = 0;
         for (at, stays) in mask.iter().enumerate().take(xs.len()) {
@@ -165,9 +177,13 @@ impl<'a> Kept<'a> {
 
     /// The sum of the integer weights of what is kept.
     #[must_use]
-    pub fn weight(&self) -> u64 {
+    pub fn weight(&mut self) -> u64 {
         let scale = law::scale_of(self.temperature);
-        simd::sum_weights(Level::current(), self.logits(), self.maximum, scale)
+        if matches!(self.form, Form::Prefix { scale: summed_at, .. } if summed_at == scale) {
+            return self.scratch.sums.iter().sum();
+        }
+        let maximum = self.maximum;
+        simd::sum_weights(Level::current(), self.logits(), maximum, scale)
     }
 
     /// Keeps what the mask that `rule` writes is true for.
@@ -180,15 +196,24 @@ impl<'a> Kept<'a> {
 
     /// What is kept, with its weights, for a cut to look at.
     fn found(&mut self) -> Found<'_> {
-        self.narrow_to_all();
+        self.list();
         let sum = self.weigh(law::scale_of(self.temperature));
         let Scratch { xs, ids, weights, .. } = &*self.scratch;
         Found { xs, ids, weights, sum, maximum: self.maximum, temperature: self.temperature }
     }
 
-    fn narrow_to_all(&mut self) {
-        if !self.narrowed {
-            self.narrow(f32::MIN);
+    /// Leaves the kept tokens in the scratch.
+    fn list(&mut self) {
+        match self.form {
+            Form::Whole => self.narrow(f32::MIN),
+            Form::Prefix { cut, .. } => {
+                let Scratch { xs, ids, .. } = &mut *self.scratch;
+                xs.clear();
+                ids.clear();
+                cut.gather(self.row, xs, ids);
+                self.form = Form::Listed;
+            }
+            Form::Listed => {}
         }
     }
 
@@ -203,7 +228,7 @@ impl<'a> Kept<'a> {
 
     /// Keeps x >= m - n * sigma: a cut between logits.
     fn keep_top_n_sigma(&mut self, n: f64) {
-        self.narrow_to_all();
+        self.list();
         let Scratch { xs, ids, .. } = &*self.scratch;
         let cut = cuts::top_n_sigma(xs, ids, self.maximum, n);
         self.narrow(cut);
@@ -211,23 +236,38 @@ impl<'a> Kept<'a> {
 
     /// The logits of the kept tokens, in id order; -inf among them where nothing was filtered.
     #[must_use]
-    pub fn logits(&self) -> &[f32] {
-        if self.narrowed { &self.scratch.xs } else { self.row }
+    pub fn logits(&mut self) -> &[f32] {
+        if self.form == Form::Whole {
+            return self.row;
+        }
+        self.list();
+        &self.scratch.xs
     }
 
     /// The kept tokens with their logits, in id order.
     pub fn tokens(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let ids = if self.narrowed { Some(&self.scratch.ids) } else { None };
-        let tokens = self.logits().iter().enumerate();
+        let (xs, ids) = match self.form {
+            Form::Listed => (self.scratch.xs.as_slice(), Some(&self.scratch.ids)),
+            _ => (self.row, None),
+        };
+        let tokens = xs.iter().enumerate();
         tokens
             .map(move |(at, x)| (ids.map_or(at, |ids| ids[at] as usize), *x))
-            .filter(|(_, x)| *x > f32::NEG_INFINITY)
+            .filter(|(id, x)| self.form == Form::Listed || self.keeps_of_row(*id, *x))
+    }
+
+    /// Whether a token of the row, which stands at a place, is kept; not where they are listed.
+    fn keeps_of_row(&self, at: usize, x: f32) -> bool {
+        match self.form {
+            Form::Prefix { cut, .. } => cut.keeps(at, x),
+            _ => x > f32::NEG_INFINITY,
+        }
     }
 
     /// How many tokens are kept.
     #[must_use]
     pub fn count(&self) -> usize {
-        if self.narrowed { self.scratch.ids.len() } else { self.tokens().count() }
+        if self.form == Form::Listed { self.scratch.ids.len() } else { self.tokens().count() }
     }
 
     /// H of what is kept, in nats.
@@ -248,7 +288,13 @@ impl<'a> Kept<'a> {
     /// Whether nothing was filtered.
     #[must_use]
     pub fn is_whole_row(&self) -> bool {
-        !self.narrowed
+        self.form == Form::Whole
+    }
+
+    /// The row that the tokens are kept of.
+    #[must_use]
+    pub fn row(&self) -> &'a [f32] {
+        self.row
     }
 
     /// Greedy: the first token in the law's order, and no other.
@@ -259,7 +305,7 @@ impl<'a> Kept<'a> {
     }
 
     fn keep_top_k(&mut self, k: usize) {
-        if k >= self.logits().len() {
+        if self.form == Form::Whole && k >= self.row.len() {
             return;
         }
         self.narrow_to_candidates(k);
@@ -271,15 +317,16 @@ impl<'a> Kept<'a> {
 
     fn keep_top_p(&mut self, p: f64) {
         let scale = law::scale_of(self.temperature);
-        if !self.narrowed {
+        if self.form == Form::Whole {
             let survey = self.survey.filter(|survey| survey.scale() == scale);
-            nucleus::keep(self.row_at(scale), survey, p, self.scratch);
-            self.narrowed = true;
+            let found = nucleus::keep(self.row_at(scale), survey, p, self.scratch);
+            self.form = found.cut.map_or(Form::Listed, |cut| Form::Prefix { cut, scale });
             return;
         }
+        self.list();
         let target = law::share(p, self.weigh(scale));
         let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
-        select::cut(xs, |at| law::integer_weight(weights[at]), target, members).retain(xs, ids);
+        select::cut_by_weight(xs, weights, target, members).retain(xs, ids);
     }
 
     fn keep_min_p(&mut self, min_p: f64) {
@@ -316,8 +363,8 @@ impl<'a> Kept<'a> {
 
     /// Leaves in the scratch the k first tokens and maybe more: the logits at or above some cut.
     fn narrow_to_candidates(&mut self, k: usize) {
-        if self.narrowed {
-            return;
+        if self.form != Form::Whole {
+            return self.list();
         }
         let scale = law::scale_of(self.temperature);
         for window in WINDOWS {
@@ -325,33 +372,28 @@ impl<'a> Kept<'a> {
             if self.scratch.xs.len() >= k {
                 return;
             }
-            self.narrowed = false;
+            self.form = Form::Whole;
         }
         self.narrow(f32::MIN);
     }
 
     /// Leaves in the scratch the kept logits at or above `cut`.
     fn narrow(&mut self, cut: f32) {
-        let Scratch { xs, ids, .. } = &mut *self.scratch;
-        if self.narrowed {
-            simd::retain_at_least(Level::current(), cut, xs, ids);
-        } else {
+        if self.form == Form::Whole {
+            let Scratch { xs, ids, .. } = &mut *self.scratch;
             xs.clear();
             ids.clear();
             simd::gather_between(Level::current(), self.row, (cut, f32::INFINITY), 0, xs, ids);
-            self.narrowed = true;
+            self.form = Form::Listed;
+        } else {
+            self.list();
+            simd::retain_at_least(Level::current(), cut, &mut self.scratch.xs, &mut self.scratch.ids);
         }
     }
 
     /// Leaves in the scratch the float weights of the narrowed tokens, and gives the sum of the integer ones.
     fn weigh(&mut self, scale: f32) -> u64 {
         self.row_at(scale).weigh(self.scratch)
-    }
-
-    /// The token that chance `u` draws, and S.
-    pub fn draw(&mut self, u: u64) -> (usize, u64) {
-        let mut urn = self.urn();
-        (urn.draw(u), urn.total())
     }
 
     /// The kept tokens with their integer weights.
@@ -363,12 +405,30 @@ impl<'a> Kept<'a> {
         Weighed { ids: ids.clone(), weights, sum }
     }
 
-    /// Makes ready to draw: one exact pass over what is kept.
+    /// The token that chance `u` draws.
+    pub fn draw(&mut self, u: u64) -> usize {
+        self.urn().draw(u)
+    }
+
+    /// Makes ready to draw.
     #[must_use]
     pub fn urn(&mut self) -> Urn<'_> {
-        let Self { row, narrowed, maximum, temperature, .. } = *self;
-        let Scratch { xs, ids, weights, sums, .. } = &mut *self.scratch;
-        let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
-        Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums)
+        let scale = law::scale_of(self.temperature);
+        if matches!(self.form, Form::Prefix { scale: summed_at, .. } if summed_at != scale) {
+            self.list();
+        }
+        let Self { row, form, maximum, survey, .. } = *self;
+        let Scratch { xs, ids, weights, sums, cells, .. } = &mut *self.scratch;
+        match form {
+            Form::Listed => Urn::new(xs, Some(ids), maximum, scale, weights, sums),
+            Form::Prefix { cut, .. } => Urn::of_prefix(row, cut, maximum, scale, weights, sums),
+            Form::Whole => {
+                let urn = Urn::new(row, None, maximum, scale, weights, sums);
+                match survey.filter(|survey| survey.scale() == scale) {
+                    Some(survey) => urn.with_survey(survey, cells),
+                    None => urn,
+                }
+            }
+        }
     }
 }

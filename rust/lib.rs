@@ -13,8 +13,10 @@
 //! | [`memory`] | the same kept up to date, token by token |
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
+//! | [`weighed`] | where a mass of weighed logits lies, about |
 //! | [`select`] | where the order is cut, in linear time |
 //! | [`survey`] | one read that tells a row's maximum and an interval for its sum |
+//! | [`band`] | wide nuclei, without a sort |
 //! | [`nucleus`] | top-p of a whole row, mostly without its exact sum |
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
@@ -31,6 +33,7 @@
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
 
 pub mod adjust;
+pub mod band;
 pub mod chain;
 pub mod cuts;
 pub mod dry;
@@ -60,6 +63,7 @@ pub mod threads;
 pub mod tokens;
 pub mod urn;
 pub mod verify;
+pub mod weighed;
 
 pub use error::Error;
 pub use knobs::{Knobs, Step};

@@ -43,8 +43,11 @@ pub fn rank(row: &[f32], id: usize) -> usize {
 /// The log-probabilities of the tokens under what is kept, -inf for those that are not; and the best `top` of
 /// the kept tokens with theirs, fewer if fewer are kept.
 #[must_use]
-pub fn logprobs(kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
-    let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), kept.weight());
+pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
+    let log_probs = {
+        let weight = kept.weight();
+        LogProbs::new(kept.maximum(), kept.temperature(), weight)
+    };
     let of = |token: &u32| kept.logit(*token).map_or(f64::NEG_INFINITY, |x| log_probs.of(x));
     let own = tokens.iter().map(of).collect();
     if top == 0 {

@@ -9,17 +9,18 @@
 //! 3. **Certificate.** The candidates' cut for the target's lower end is the nucleus if its mass also reaches
 //!    the upper end, since every target between the two has the same shortest prefix. If not, Z is taken
 //!    exactly.
-//! 4. **Wide nuclei.** Where no window is enough, two logits that enclose the cut are estimated from a sample;
-//!    one exact pass gives Z and the mass above the upper one; the tokens between the two decide. Where the
-//!    sample misled, or the row is short, all tokens are candidates.
+//! 4. **Wide nuclei.** Where no window is enough, the cut is enclosed in a band of logits (see [`crate::band`]). A
+//!    row whose first logits are flat goes this way at once. Where that fails, or the row is short, all tokens are
+//!    candidates.
 //!
 //! Every tier gives the law's own set; the tests force each.
 
+use crate::band;
 use crate::law;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut};
 use crate::simd::{self, Level};
-use crate::survey::Survey;
+use crate::survey::{self, Survey};
 
 /// How a nucleus was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,27 +55,42 @@ const WIDE: usize = 48;
 /// Rows shorter than this are not worth a filter.
 pub const LONG: usize = 1 << 11;
 
-/// Logits in a sample, and the part of the mass below the cut by which it is distrusted on either side.
-const SAMPLE: usize = 1 << 12;
-const DISTRUST: f64 = 0.2;
+/// A nucleus that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// How.
+    pub tier: Tier,
+    /// None where it stands in the scratch's `xs` and `ids`. Else it is what this cut keeps of the row, and the
+    /// scratch's `sums` are those of its integer weights over blocks.
+    pub cut: Option<Cut>,
+}
 
-/// Leaves the nucleus of probability p, 0 < p < 1, in the scratch's `xs` and `ids`. `survey` is of this row and
-/// scale, its cells in the scratch; None where there is none.
-pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Tier {
+/// Finds the nucleus of probability p, 0 < p < 1. `survey` is of this row and scale, its cells in the scratch; None
+/// where there is none.
+pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
-        let survey =
-            survey.or_else(|| Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells));
+        let is_flat = survey.is_none() && survey::looks_flat(row.logits, row.scale);
+        let survey = match survey {
+            None if !is_flat => Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells),
+            known => known,
+        };
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
-            return tier;
+            return Found { tier, cut: None };
         }
-        if row.keep_by_band(p, scratch).is_some() {
-            return Tier::Band;
+        let z = match survey {
+            Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
+            // A sample tells Z only of a flat row.
+            None if is_flat => None,
+            None => Some(simd::sum_weights(Level::current(), row.logits, row.maximum, row.scale) as f64),
+        };
+        if let Some(cut) = band::find(&row, p, z, scratch) {
+            return Found { tier: Tier::Band, cut: Some(cut) };
         }
     }
     row.gather((f32::MIN, f32::INFINITY), scratch);
     let z = row.weigh(scratch);
     cut(scratch, law::share(p, z)).retain(&mut scratch.xs, &mut scratch.ids);
-    Tier::All
+    Found { tier: Tier::All, cut: None }
 }
 
 impl Row<'_> {
@@ -119,50 +135,6 @@ impl Row<'_> {
         None
     }
 
-    fn keep_by_band(&self, p: f64, scratch: &mut Scratch) -> Option<()> {
-        let level = Level::current();
-        let sum = simd::sum_weights(level, self.logits, self.maximum, self.scale) as f64;
-        let (below, above) = self.estimate(p, sum, scratch);
-        let (z, mass) =
-            simd::sum_weights_and_above(level, self.logits, self.maximum, self.scale, above.next_up());
-        let target = law::share(p, z);
-        if target <= mass {
-            return None;
-        }
-        self.gather((below, above), scratch);
-        if self.weigh(scratch) < target - mass {
-            return None;
-        }
-        let mut found = cut(scratch, target - mass);
-        found.last = scratch.ids[found.last] as usize;
-        let Scratch { xs, ids, .. } = scratch;
-        xs.clear();
-        ids.clear();
-        found.gather(self.logits, xs, ids);
-        Some(())
-    }
-
-    /// Two logits between which the cut for p lies, as far as a sample can tell. One logit is taken from each
-    /// of equal stretches, at a place that moves by the golden ratio, so that no period of the row's is met.
-    /// The mass below the cut is what it must tell, (1 - p) * Z: that is spread over many tokens where the
-    /// nucleus is wide, while the mass above may lie in a few that no sample meets.
-    fn estimate(&self, p: f64, sum: f64, scratch: &mut Scratch) -> (f32, f32) {
-        let stretch = self.logits.len() / SAMPLE.min(self.logits.len() / 2);
-        let mut place = 0_u32;
-        scratch.xs.clear();
-        scratch.xs.extend(self.logits.chunks_exact(stretch).map(|logits| {
-            place = place.wrapping_add(0x9E37_79B9);
-            logits[((u64::from(place) * stretch as u64) >> 32) as usize]
-        }));
-        let total = self.weigh(scratch);
-        let below = (1.0 - p) * sum / stretch as f64;
-        let above = |below: f64| total.saturating_sub(below as u64);
-        let (upper, lower) = (above(below * (1.0 + DISTRUST)), above(below * (1.0 - DISTRUST)));
-        let high = if upper == 0 { self.maximum } else { cut(scratch, upper).logit };
-        let low = if lower == 0 { self.maximum } else { cut(scratch, lower).logit };
-        (low.max(f32::MIN), high)
-    }
-
     /// Leaves in the scratch the logits within the bounds.
     fn gather(&self, bounds: (f32, f32), scratch: &mut Scratch) {
         let Scratch { xs, ids, .. } = scratch;
@@ -182,5 +154,5 @@ impl Row<'_> {
 /// The cut for a target among the weighed logits of the scratch.
 fn cut(scratch: &mut Scratch, target: u64) -> Cut {
     let Scratch { xs, weights, members, .. } = scratch;
-    select::cut(xs, |at| law::integer_weight(weights[at]), target, members)
+    select::cut_by_weight(xs, weights, target, members)
 }

@@ -71,13 +71,14 @@ impl Wanted {
 pub fn draw(mut kept: Kept<'_>, row: Row<'_>, is_greedy: bool, u: u64, wanted: &Wanted) -> Drawn {
     let kept_count = wanted.kept_count.then(|| kept.count());
     let entropy = wanted.entropy.then(|| kept.entropy());
-    let (id, sum) = kept.draw(u);
+    let id = kept.draw(u);
     let mut drawn = Drawn { id: id as u32, kept_count, entropy, ..Drawn::default() };
-    drawn.kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&kept, row, sum) });
+    drawn.kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&mut kept, row) });
     drawn.kept = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
     drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(row, id));
     drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
     if wanted.logprob || wanted.surprise {
+        let sum = kept.weight();
         let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), sum);
         let x = row.shaped[id];
         drawn.logprob = wanted.logprob.then(|| log_probs.of(x));
@@ -88,13 +89,13 @@ pub fn draw(mut kept: Kept<'_>, row: Row<'_>, is_greedy: bool, u: u64, wanted: &
 }
 
 /// S / Z, both in weights of the whole shaped row: a cut may have dropped its maximum.
-fn mass(kept: &Kept<'_>, row: Row<'_>, sum: u64) -> f64 {
+fn mass(kept: &mut Kept<'_>, row: Row<'_>) -> f64 {
     if kept.is_whole_row() {
         return 1.0;
     }
     let (level, scale) = (Level::current(), law::scale_of(kept.temperature()));
     let sum_of = |logits: &[f32]| simd::sum_weights(level, logits, row.maximum, scale);
-    let sum = if kept.maximum() == row.maximum { sum } else { sum_of(kept.logits()) };
+    let sum = if kept.maximum() == row.maximum { kept.weight() } else { sum_of(kept.logits()) };
     sum as f64 / sum_of(row.shaped) as f64
 }
 

@@ -43,8 +43,8 @@ pub trait Chain {
     /// Why it could not be run.
     type Error: From<Error>;
 
-    /// The scale at which top-p is the first to look at a row, if it is.
-    fn first_top_p(&self, knobs: &Knobs) -> Option<f32>;
+    /// The scale at which top-p, or the draw, is the first to look at a row, if it is.
+    fn first_scale(&self, knobs: &Knobs) -> Option<f32>;
 
     /// Runs it over what is kept; `mu` is mirostat's, where that is on.
     ///
@@ -57,8 +57,8 @@ pub trait Chain {
 impl Chain for [Step] {
     type Error = Error;
 
-    fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
-        chain::first_top_p(self.iter().copied(), knobs)
+    fn first_scale(&self, knobs: &Knobs) -> Option<f32> {
+        chain::first_scale(self.iter().copied(), knobs)
     }
 
     fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Error> {
@@ -147,7 +147,7 @@ fn read<'a, C: Chain + ?Sized>(
     knobs: &Knobs,
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    Kept::read(x, chain.first_top_p(knobs), scratch).map_err(|error| error.in_row(at))
+    Kept::read(x, chain.first_scale(knobs), scratch).map_err(|error| error.in_row(at))
 }
 
 /// Moves on by a token that was drawn.

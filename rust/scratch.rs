@@ -21,6 +21,8 @@ pub struct Scratch {
     pub cells: Vec<f32>,
     /// Sums of integer weights over blocks.
     pub sums: Vec<u64>,
+    /// One bit a logit.
+    pub marks: Vec<u32>,
     /// Positions that a selection has narrowed down to.
     pub members: Vec<u32>,
     /// What a cut works in.

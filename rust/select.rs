@@ -8,6 +8,7 @@
 
 use crate::law;
 use crate::simd::{self, Level};
+use crate::weighed::Weighed;
 
 /// What a prefix keeps: every logit above `logit`, and of those equal to it all up to position `last`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +30,10 @@ const SHIFTS: [u32; 3] = [21, 10, 0];
 /// So few members are sorted.
 const FEW: usize = 48;
 
+/// From so many on their float weights are bisected first; and the part of the sum by which
+/// float32 sums are off at most, generously.
+const MANY: usize = 192;
+const ROUNDED: f64 = 1e-4;
 /// A key that grows as the logit falls, equal for -0.0 and 0.0.
 fn descending_key(x: f32) -> u32 {
     let bits = (x + 0.0).to_bits();
@@ -56,6 +61,42 @@ pub fn cut(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut 
         let found = find(&bins, &mut left);
         members.extend((0_u32..).zip(xs).filter(|(_, x)| bin(**x) == found).map(|(at, _)| at));
     }
+    cut_among(xs, weigh, (target, left), members)
+}
+
+/// The same, weighed by rint of float weights, mostly in fewer steps: a bisection over the weights' rounded sums
+/// leaves a few members, and the exact sum above them tells whether it was right.
+pub fn cut_by_weight(xs: &[f32], weights: &[f32], target: u64, members: &mut Vec<u32>) -> Cut {
+    let weigh = |at: usize| law::integer_weight(weights[at]);
+    if xs.len() > MANY {
+        let level = Level::current();
+        let of = Weighed { xs, weights };
+        let (total, _) = of.mass_below(f32::INFINITY);
+        let (_, lowest) = of.mass_below(f32::NEG_INFINITY);
+        let highest = simd::maximum(level, xs).logit;
+        let below = total - target as f64;
+        let bounds = (lowest.next_down(), highest.next_up());
+        let (low, _) = of.enclose(below - total * ROUNDED, bounds, None);
+        let (_, high) = of.enclose(below + total * ROUNDED, bounds, None);
+        let above = simd::sum_above(level, xs, weights, high);
+        members.clear();
+        simd::positions_between(level, xs, (low, high), members);
+        let inside: u64 = members.iter().map(|at| weigh(*at as usize)).sum();
+        if above < target && target - above <= inside {
+            return cut_among(xs, weigh, (target, target - above), members);
+        }
+    }
+    cut(xs, weigh, target, members)
+}
+
+/// The cut among members, which stand in the order of positions: all of what is above them, of the target, is
+/// `target - left`.
+fn cut_among(
+    xs: &[f32],
+    weigh: impl Fn(usize) -> u64,
+    (target, mut left): (u64, u64),
+    members: &mut Vec<u32>,
+) -> Cut {
     for shift in SHIFTS {
         if members.len() <= FEW || members.iter().all(|&at| xs[at as usize] == xs[members[0] as usize]) {
             break;
@@ -122,6 +163,12 @@ fn find(bins: &[u64; BINS], left: &mut u64) -> usize {
 }
 
 impl Cut {
+    /// Whether it keeps the token at a position.
+    #[must_use]
+    pub fn keeps(self, at: usize, x: f32) -> bool {
+        x > self.logit || (x == self.logit && at <= self.last)
+    }
+
     /// Keeps in `xs` and `ids`, which it was found in, what it keeps, in order.
     pub fn retain(self, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
         for x in &mut xs[self.last + 1..] {

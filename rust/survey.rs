@@ -39,6 +39,10 @@ pub struct Survey {
 /// Logits from which the maximum is guessed.
 const GUESS: usize = 1 << 10;
 
+/// Logits that are looked at to tell a flat row, and the part of them from which on it is one.
+const LOOK: usize = 1 << 8;
+const FLAT: f64 = 0.125;
+
 /// The largest k: integers up to it, and 2**-30 beside them in float64, are exact.
 const FARTHEST: f32 = 4_194_304.0;
 
@@ -79,23 +83,66 @@ impl Survey {
         simd::maximum_from_cells(Level::current(), row, cells, self.top / 16.0 * LITTLE_LESS)
     }
 
+    /// eps, for the row's maximum and length.
+    fn error(&self, s: f64, vocab: usize) -> f64 {
+        const U: f64 = 1.0 / (1_u64 << 24) as f64;
+        let log2_vocab = f64::from(vocab.ilog2() + 1);
+        let exponents = LN_2 * U * (3.0 * log2_vocab + s.abs());
+        (ROUGH_ERROR + 1.73e-7 + 22.0 * U + exponents) * 1.0001 + 1e-9
+    }
+
+    /// m * c - k, for the row's maximum.
+    fn offset(&self, maximum: f32) -> f64 {
+        f64::from(maximum) * f64::from(self.scale) + f64::from(self.shift)
+    }
+
     /// The interval that holds Z, for the row's maximum and length.
     #[must_use]
     pub fn sum_between(&self, maximum: f32, vocab: usize) -> (u64, u64) {
-        const U: f64 = 1.0 / (1_u64 << 24) as f64;
-        let s = f64::from(maximum) * f64::from(self.scale) + f64::from(self.shift);
-        let log2_vocab = f64::from(vocab.ilog2() + 1);
-        let exponents = LN_2 * U * (3.0 * log2_vocab + s.abs());
-        let error = (ROUGH_ERROR + 1.73e-7 + 22.0 * U + exponents) * 1.0001 + 1e-9;
+        let s = self.offset(maximum);
+        let error = self.error(s, vocab);
         let sum = self.sum * exp2(-s) * law::UNIT as f64;
         let slack = vocab as f64 / 2.0 + 2.0;
         (((sum * (1.0 - error) - slack) as u64).max(1), (sum * (1.0 + error) + slack) as u64 + 1)
     }
 
+    /// The token that chance `u` draws from the whole row, or None where the interval cannot tell. `weights` is a
+    /// buffer.
+    ///
+    /// The law's token is the first whose cumulative weight C exceeds u / 2**64 * Z. Every C is within eps * Z and
+    /// the slack of what the rough weights say, since that bounds the sum of the absolute errors; and so is Z.
+    #[must_use]
+    pub fn draw(
+        &self,
+        row: &[f32],
+        maximum: f32,
+        u: u64,
+        cells: &[f32],
+        weights: &mut Vec<f32>,
+    ) -> Option<usize> {
+        let slack = (row.len() + 4) as f64 / law::UNIT as f64 * 1.01;
+        let margin = self.sum * (2.0 * self.error(self.offset(maximum), row.len()) + slack);
+        let mass = u as f64 / 2.0_f64.powi(64) * self.sum;
+        let (block, before) = simd::block_at_mass(Level::current(), row, cells, mass);
+        weights.resize(block.len(), 0.0);
+        simd::store_rough_weights(Level::current(), &row[block.clone()], self.scale, self.shift, weights);
+        let mut sum = before;
+        for (token, weight) in block.zip(weights.iter()) {
+            let below = sum;
+            sum += f64::from(*weight);
+            if sum > mass {
+                return (below < mass - margin && sum > mass + margin).then_some(token);
+            }
+        }
+        None
+    }
+
     /// What a cell has at least that holds a logit of at least this one.
     #[must_use]
     pub fn least_cell(&self, logit: f32) -> f32 {
-        simd::rough_weight_of(Level::current(), logit, self.scale, self.shift) * LITTLE_LESS
+        let mut weight = [0.0];
+        simd::store_rough_weights(Level::current(), &[logit], self.scale, self.shift, &mut weight);
+        weight[0] * LITTLE_LESS
     }
 
     /// Zf.
@@ -103,6 +150,20 @@ impl Survey {
     pub fn rough_sum(&self) -> f64 {
         self.sum
     }
+}
+
+/// Whether the row's first logits weigh about the same, so that most of the row may have to be kept: the number of
+/// equal weights that would vary as much as theirs is a part of their number.
+#[must_use]
+pub fn looks_flat(row: &[f32], scale: f32) -> bool {
+    let first = &row[..row.len().min(LOOK)];
+    let level = Level::current();
+    let mut weights = [0.0; LOOK];
+    let weights = &mut weights[..first.len()];
+    simd::store_weights(level, first, simd::maximum(level, first).logit, scale, weights);
+    let sum = f64::from(simd::sum_below(level, first, weights, f32::INFINITY).0);
+    let squares = f64::from(simd::sum_squares_below(level, first, weights, f32::INFINITY));
+    sum * sum > FLAT * first.len() as f64 * squares
 }
 
 /// 2**y to within 1e-13, by the series, for |y| up to some hundreds.

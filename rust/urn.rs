@@ -1,10 +1,12 @@
 //! Draws from a kept set by its integer weights, with and without replacement.
 
 use crate::law;
+use crate::select::Cut;
 use crate::simd::{self, Level};
+use crate::survey::Survey;
 
 /// Tokens whose weights are summed together: a draw walks the sums, then weighs one block.
-const BLOCK: usize = 1024;
+const BLOCK: usize = simd::SUMMED;
 
 /// The kept tokens of a row, ready to be drawn from.
 pub struct Urn<'a> {
@@ -12,20 +14,24 @@ pub struct Urn<'a> {
     logits: &'a [f32],
     /// Their ids; their places where there are none.
     ids: Option<&'a [u32]>,
+    /// What keeps a part of the logits, if not all are kept.
+    cut: Option<Cut>,
     maximum: f32,
     scale: f32,
     /// A buffer for one block's float weights.
     weights: &'a mut Vec<f32>,
-    /// The weight left in every block.
+    /// The weight left in every block; empty until it is needed.
     sums: &'a mut Vec<u64>,
     /// The weight left.
     total: u64,
+    /// What a survey of the whole row has told, with its cells: mostly enough for a draw.
+    survey: Option<(Survey, &'a [f32])>,
     /// Places and weights of tokens taken out, by block.
     taken: Vec<Vec<(usize, u64)>>,
 }
 
 impl<'a> Urn<'a> {
-    /// Weighs the logits; `weights` and `sums` are buffers.
+    /// An urn of these logits, which are not yet weighed; `weights` and `sums` are buffers.
     pub(crate) fn new(
         logits: &'a [f32],
         ids: Option<&'a [u32]>,
@@ -34,11 +40,36 @@ impl<'a> Urn<'a> {
         weights: &'a mut Vec<f32>,
         sums: &'a mut Vec<u64>,
     ) -> Self {
-        let level = Level::current();
         sums.clear();
-        sums.extend(logits.chunks(BLOCK).map(|block| simd::sum_weights(level, block, maximum, scale)));
+        let (cut, total, survey, taken) = (None, 0, None, Vec::new());
+        Self { logits, ids, cut, maximum, scale, weights, sums, total, survey, taken }
+    }
+
+    /// The same urn, where all its logits are a row that was surveyed.
+    pub(crate) fn with_survey(self, survey: Survey, cells: &'a [f32]) -> Self {
+        Self { survey: Some((survey, cells)), ..self }
+    }
+
+    /// What a cut keeps of a row, with the sums of its weights over blocks.
+    pub(crate) fn of_prefix(
+        row: &'a [f32],
+        cut: Cut,
+        maximum: f32,
+        scale: f32,
+        weights: &'a mut Vec<f32>,
+        sums: &'a mut Vec<u64>,
+    ) -> Self {
         let total = sums.iter().sum();
-        Self { logits, ids, maximum, scale, weights, sums, total, taken: Vec::new() }
+        let (ids, cut, survey, taken) = (None, Some(cut), None, Vec::new());
+        Self { logits: row, ids, cut, maximum, scale, weights, sums, total, survey, taken }
+    }
+
+    /// Weighs the logits, if nobody has.
+    fn weigh(&mut self) {
+        if self.sums.is_empty() {
+            simd::sum_blocks(Level::current(), self.logits, self.maximum, self.scale, self.sums);
+            self.total = self.sums.iter().sum();
+        }
     }
 
     /// The weight left.
@@ -50,6 +81,12 @@ impl<'a> Urn<'a> {
     /// The token that chance `u` draws: the first in id order whose cumulative weight exceeds
     /// r = floor(u * S / 2**64).
     pub fn draw(&mut self, u: u64) -> usize {
+        if let Some((survey, cells)) = self.survey.filter(|_| self.sums.is_empty())
+            && let Some(token) = survey.draw(self.logits, self.maximum, u, cells, self.weights)
+        {
+            return token;
+        }
+        self.weigh();
         let (place, _) = self.find(u);
         self.ids.map_or(place, |ids| ids[place] as usize)
     }
@@ -65,6 +102,7 @@ impl<'a> Urn<'a> {
 
     /// Draws a token and takes it out; None when nothing of any weight is left.
     pub fn take(&mut self, u: u64) -> Option<usize> {
+        self.weigh();
         if self.total == 0 {
             return None;
         }
@@ -89,6 +127,13 @@ impl<'a> Urn<'a> {
         let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
         self.weights.resize(logits.len(), 0.0);
         simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
+        if let Some(cut) = self.cut {
+            for (at, x) in logits.iter().enumerate() {
+                if !cut.keeps(from + at, *x) {
+                    self.weights[at] = 0.0;
+                }
+            }
+        }
         for (place, _) in self.taken.get(block).into_iter().flatten() {
             self.weights[place - from] = 0.0;
         }

@@ -74,7 +74,7 @@ impl Shaped<'_> {
         let knobs = self.knobs.with_xtc(xtc);
         let mut kept = match self.maximum {
             Some(maximum) => Kept::whole(self.x, maximum, self.scratch),
-            None => Kept::read(self.x, self.chain.first_top_p(&knobs), self.scratch)?,
+            None => Kept::read(self.x, self.chain.first_scale(&knobs), self.scratch)?,
         };
         self.maximum = Some(kept.maximum());
         self.chain.run(&mut kept, &knobs, None)?;

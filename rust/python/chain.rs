@@ -9,7 +9,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use super::errors::{knob_error, type_error};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, counts, numbers, type_name};
-use crate::chain::{Kept, first_top_p};
+use crate::chain::{Kept, first_scale};
 use crate::knobs::{self, PRESETS, Rule};
 use crate::{Knobs, Step, softmax};
 
@@ -158,13 +158,13 @@ impl Chain {
         Ok(Self { links, calls })
     }
 
-    /// The scale at which top-p is the first to look at a row, if it is.
-    pub fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
-        let until_another = self.links.iter().map_while(|link| match link {
+    /// The scale at which top-p, or the draw, is the first to look at a row, if it is.
+    pub fn first_scale(&self, knobs: &Knobs) -> Option<f32> {
+        let steps = self.links.iter().filter_map(|link| match link {
             Link::Step(step) => Some(*step),
             Link::Call(_) | Link::Mirostat => None,
         });
-        first_top_p(until_another, knobs)
+        if self.calls { None } else { first_scale(steps, knobs) }
     }
 
     /// Runs it over what is kept; `mu` is mirostat's.

@@ -75,7 +75,7 @@ fn process<'py>(
     // Every row is known before any is written.
     let results = call.rows(py, 0, |mut row| {
         let at = row.at;
-        tempered(&row.keep(row.opens(chances.each[at]))?, at)
+        tempered(row.keep(row.opens(chances.each[at]))?, at)
     })?;
     out.pairs(&mut call.logits)?.fill(|row, _, result| {
         let Tempered { ids, xs } = &results[row];
@@ -99,7 +99,7 @@ struct Tempered {
 }
 
 /// The kept logits at the temperature, which must leave them finite.
-fn tempered(kept: &Kept<'_>, row: usize) -> Result<Tempered, Failure> {
+fn tempered(mut kept: Kept<'_>, row: usize) -> Result<Tempered, Failure> {
     let temperature = kept.temperature();
     let ids = (!kept.is_whole_row()).then(|| kept.tokens().map(|(id, _)| id as u32).collect());
     let temper = |x: &f32| (f64::from(*x) / temperature) as f32;

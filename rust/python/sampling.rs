@@ -196,7 +196,7 @@ fn sample<'py>(
     if let ([chance], false) = (chances.each.as_slice(), chances.many) {
         let tokens = call.rows(py, 0, |mut row| {
             let mut kept = row.keep(row.opens(*chance))?;
-            Ok(kept.draw(chance.word(0)).0)
+            Ok(kept.draw(chance.word(0)))
         })?;
         return tokens[0].into_bound_py_any(py);
     }

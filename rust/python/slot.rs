@@ -105,8 +105,8 @@ fn wanted_of(params: &Bound<'_, PyAny>) -> PyResult<Wanted> {
 impl sampler::Chain for Chain {
     type Error = Failure;
 
-    fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
-        self.first_top_p(knobs)
+    fn first_scale(&self, knobs: &Knobs) -> Option<f32> {
+        self.first_scale(knobs)
     }
 
     fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Failure> {

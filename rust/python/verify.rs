@@ -194,7 +194,7 @@ impl Speculation<'_> {
                     let draft = place.keep(draft, scratch, |kept| kept.weighed())?;
                     core::verify(id, &draft, &target, words).ok_or(Refused::NotDrafted { id, at })?
                 }
-                _ => place.keep(&self.target, scratch, |mut kept| kept.draw(words[rng::TOKEN]).0 as u32)?,
+                _ => place.keep(&self.target, scratch, |mut kept| kept.draw(words[rng::TOKEN]) as u32)?,
             };
             ids.push(token);
             if drafted.get(at) != Some(&token) {

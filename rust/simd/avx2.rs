@@ -53,6 +53,10 @@ impl Vector for F32x8 {
         Self(unsafe { _mm256_add_ps(self.0, other.0) })
     }
     #[inline(always)]
+    fn add_where(self, other: Self, mask: __m256) -> Self {
+        Self(unsafe { _mm256_add_ps(self.0, _mm256_and_ps(other.0, mask)) })
+    }
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         Self(unsafe { _mm256_sub_ps(self.0, other.0) })
     }
@@ -71,6 +75,10 @@ impl Vector for F32x8 {
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         Self(unsafe { _mm256_min_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn min_unless(self, other: Self, mask: __m256) -> Self {
+        Self(unsafe { _mm256_blendv_ps(_mm256_min_ps(other.0, self.0), self.0, mask) })
     }
     #[inline(always)]
     fn rint(self) -> (Self, __m256i) {
@@ -114,6 +122,10 @@ impl Vector for F32x8 {
         unsafe { _mm256_movemask_ps(mask) != 0 }
     }
     #[inline(always)]
+    fn is_above(self, other: Self) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {
         unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0)) as u32 }
     }
@@ -142,8 +154,16 @@ impl Vector for F32x8 {
         unsafe { _mm256_setzero_si256() }
     }
     #[inline(always)]
-    fn add_rounded(self, total: __m256i) -> __m256i {
-        unsafe { _mm256_add_epi32(total, _mm256_cvtps_epi32(self.0)) }
+    fn rounded(self) -> __m256i {
+        unsafe { _mm256_cvtps_epi32(self.0) }
+    }
+    #[inline(always)]
+    fn add_lows(total: __m256i, lows: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(total, lows) }
+    }
+    #[inline(always)]
+    fn add_lows_where(total: __m256i, lows: __m256i, mask: __m256) -> __m256i {
+        unsafe { _mm256_add_epi32(total, _mm256_and_si256(lows, _mm256_castps_si256(mask))) }
     }
     #[inline(always)]
     fn add_lows_to_wide(lows: __m256i, total: Self::Wide) -> Self::Wide {

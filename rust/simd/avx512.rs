@@ -41,6 +41,10 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
     }
     #[inline(always)]
+    fn add_where(self, other: Self, mask: __mmask16) -> Self {
+        Self(unsafe { _mm512_mask_add_ps(self.0, mask, self.0, other.0) })
+    }
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         Self(unsafe { _mm512_sub_ps(self.0, other.0) })
     }
@@ -59,6 +63,10 @@ impl Vector for F32x16 {
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         Self(unsafe { _mm512_min_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn min_unless(self, other: Self, mask: __mmask16) -> Self {
+        Self(unsafe { _mm512_mask_min_ps(self.0, !mask, other.0, self.0) })
     }
     #[inline(always)]
     fn rint(self) -> (Self, Self) {
@@ -94,6 +102,10 @@ impl Vector for F32x16 {
         mask != 0
     }
     #[inline(always)]
+    fn is_above(self, other: Self) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {
         u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) })
     }
@@ -126,8 +138,16 @@ impl Vector for F32x16 {
         unsafe { _mm512_setzero_si512() }
     }
     #[inline(always)]
-    fn add_rounded(self, total: __m512i) -> __m512i {
-        unsafe { _mm512_add_epi32(total, _mm512_cvt_roundps_epi32::<NEAREST>(self.0)) }
+    fn rounded(self) -> __m512i {
+        unsafe { _mm512_cvt_roundps_epi32::<NEAREST>(self.0) }
+    }
+    #[inline(always)]
+    fn add_lows(total: __m512i, lows: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi32(total, lows) }
+    }
+    #[inline(always)]
+    fn add_lows_where(total: __m512i, lows: __m512i, mask: __mmask16) -> __m512i {
+        unsafe { _mm512_mask_add_epi32(total, mask, total, lows) }
     }
     #[inline(always)]
     fn add_lows_to_wide(lows: __m512i, total: Self::Wide) -> Self::Wide {

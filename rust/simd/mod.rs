@@ -17,7 +17,7 @@ mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-pub use kernels::{Maximum, ROUGH_ERROR, Surveyed};
+pub use kernels::{Maximum, ROUGH_ERROR, SUMMED, Surveyed};
 
 use crate::Error;
 
@@ -170,18 +170,26 @@ kernels! {
     fn maximum(row: &[f32]) -> Maximum;
     /// sum(W) over the row: exact.
     fn sum_weights(row: &[f32], maximum: f32, scale: f32) -> u64;
+    /// Writes sum(W) over each block of [`SUMMED`] logits: exact.
+    fn sum_blocks(row: &[f32], maximum: f32, scale: f32, sums: &mut Vec<u64>);
     /// Writes the float weights v = w * 2**43 into `out`, of the row's length.
     fn store_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]);
     /// Writes the float weights v = w * 2**43 into `out`, of the row's length, and gives sum(W).
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
     /// Appends the logits within the closed bounds and their positions from `base` on, in order.
     fn gather_between(row: &[f32], bounds: (f32, f32), base: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Appends the positions of the logits within the closed bounds, in order.
+    fn positions_between(xs: &[f32], bounds: (f32, f32), positions: &mut Vec<u32>);
+    /// Appends the logits that are marked, one bit each, 32 in a word, and their positions, in order.
+    fn gather_marked(row: &[f32], marks: &[u32], xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes the sums of the rough weights 2**(x * scale + shift) over cells of 16 logits into `cells`, and gives
     /// the sum and the largest of those: no finite sum where there is a NaN or +inf. What a cell's logits are is
     /// the level's.
     fn survey(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed;
-    /// The rough weight of one logit.
-    fn rough_weight_of(x: f32, scale: f32, shift: f32) -> f32;
+    /// Writes the rough weights into `out`, of the row's length.
+    fn store_rough_weights(row: &[f32], scale: f32, shift: f32, out: &mut [f32]);
+    /// The block in which the running sum of cells exceeds `mass`, as a range of logits, and the sum before it.
+    fn block_at_mass(row: &[f32], cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64);
     /// The largest logit in blocks that have a cell of at least `hot`.
     fn maximum_from_cells(row: &[f32], cells: &[f32], hot: f32) -> f32;
     /// Appends the logits of at least `bounds.1` in blocks that have a cell of at least `bounds.0`, and their
@@ -189,8 +197,24 @@ kernels! {
     fn gather_from_cells(row: &[f32], cells: &[f32], bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Of the cells of at least `hot`: their sum, rounded, and how many there are.
     fn sum_hot(cells: &[f32], hot: f32) -> (f32, usize);
-    /// sum(W) over the row, and over its logits of at least `low`: exact.
-    fn sum_weights_and_above(row: &[f32], maximum: f32, scale: f32, low: f32) -> (u64, u64);
+    /// sum(W) over the row; writes sum(W) over the logits above the closed band for each [`SUMMED`] of them, and
+    /// a bit for each logit inside the band, 32 in a word: exact.
+    fn sum_above_and_mark(
+        row: &[f32],
+        maximum: f32,
+        scale: f32,
+        band: (f32, f32),
+        sums: &mut Vec<u64>,
+        marks: &mut Vec<u32>
+    ) -> u64;
+    /// sum(W) over the logits above the bound, whose float weights are given: exact.
+    fn sum_above(xs: &[f32], weights: &[f32], bound: f32) -> u64;
+    /// How many logits are below the bound.
+    fn count_below(row: &[f32], bound: f32) -> usize;
+    /// The sum of the weights of the logits below the bound, rounded, and the least of the other logits.
+    fn sum_below(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f32);
+    /// The sum of their squares, rounded; of whole vectors alone.
+    fn sum_squares_below(xs: &[f32], weights: &[f32], bound: f32) -> f32;
     /// Keeps the logits at or above `cut`, and their ids, in order.
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.

@@ -70,6 +70,10 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
         self.zip(other, |a, b| a + b)
     }
     #[inline(always)]
+    fn add_where(self, other: Self, mask: u32) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + if mask >> i & 1 == 1 { other.0[i] } else { 0.0 }))
+    }
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         self.zip(other, |a, b| a - b)
     }
@@ -91,6 +95,11 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         self.zip(other, |a, b| if b < a { b } else { a })
+    }
+    #[inline(always)]
+    fn min_unless(self, other: Self, mask: u32) -> Self {
+        let smaller = self.min(other);
+        Self(std::array::from_fn(|i| if mask >> i & 1 == 1 { self.0[i] } else { smaller.0[i] }))
     }
     #[inline(always)]
     fn rint(self) -> (Self, [u32; 4]) {
@@ -128,6 +137,10 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
         mask != 0
     }
     #[inline(always)]
+    fn is_above(self, other: Self) -> u32 {
+        self.bits(other, |a, b| a > b)
+    }
+    #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {
         self.bits(other, |a, b| a >= b)
     }
@@ -152,9 +165,17 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
         [0; 4]
     }
     #[inline(always)]
-    fn add_rounded(self, total: [i32; 4]) -> [i32; 4] {
+    fn rounded(self) -> [i32; 4] {
         // In float64, where the trick reaches beyond 2**24.
-        std::array::from_fn(|i| total[i] + ((f64::from(self.0[i]) + ROUND_F64) - ROUND_F64) as i32)
+        self.0.map(|x| ((f64::from(x) + ROUND_F64) - ROUND_F64) as i32)
+    }
+    #[inline(always)]
+    fn add_lows(total: [i32; 4], lows: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|i| total[i] + lows[i])
+    }
+    #[inline(always)]
+    fn add_lows_where(total: [i32; 4], lows: [i32; 4], mask: u32) -> [i32; 4] {
+        std::array::from_fn(|i| total[i] + if mask >> i & 1 == 1 { lows[i] } else { 0 })
     }
     #[inline(always)]
     fn add_lows_to_wide(lows: [i32; 4], total: [f64; 4]) -> [f64; 4] {

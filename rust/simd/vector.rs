@@ -29,6 +29,8 @@ pub trait Vector: Copy {
 
     /// self + other.
     fn add(self, other: Self) -> Self;
+    /// self + other in the lanes of the mask, self in the others.
+    fn add_where(self, other: Self, mask: Self::Mask) -> Self;
     /// self - other.
     fn sub(self, other: Self) -> Self;
     /// self * other.
@@ -39,6 +41,8 @@ pub trait Vector: Copy {
     fn max(self, other: Self) -> Self;
     /// The smaller of the two; self where one is NaN.
     fn min(self, other: Self) -> Self;
+    /// The smaller of the two, self in the lanes of the mask.
+    fn min_unless(self, other: Self, mask: Self::Mask) -> Self;
     /// The nearest integer n, half to even, for values within +-2**22; and 2**n.
     fn rint(self) -> (Self, Self::Power);
     /// self * 2**n, exact, for n in [-100, 0] and self in [2**42, 2**44].
@@ -56,6 +60,8 @@ pub trait Vector: Copy {
     fn none() -> Self::Mask;
     /// Whether a lane is set.
     fn any(mask: Self::Mask) -> bool;
+    /// Lanes where self > other.
+    fn is_above(self, other: Self) -> Self::Mask;
     /// One bit per lane, lane 0 lowest, set where self >= other.
     fn bits_at_least(self, other: Self) -> u32;
 
@@ -71,8 +77,12 @@ pub trait Vector: Copy {
 
     /// Zero in every lane.
     fn lows_zero() -> Self::Lows;
-    /// total + rint(self), half to even, for |self| <= 2**24.
-    fn add_rounded(self, total: Self::Lows) -> Self::Lows;
+    /// rint(self), half to even, for |self| <= 2**24.
+    fn rounded(self) -> Self::Lows;
+    /// total + lows.
+    fn add_lows(total: Self::Lows, lows: Self::Lows) -> Self::Lows;
+    /// total + lows in the lanes of the mask, total in the others.
+    fn add_lows_where(total: Self::Lows, lows: Self::Lows, mask: Self::Mask) -> Self::Lows;
     /// total + lows, lane by lane.
     fn add_lows_to_wide(lows: Self::Lows, total: Self::Wide) -> Self::Wide;
 

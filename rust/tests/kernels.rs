@@ -22,7 +22,12 @@ proptest! {
             for level in Level::available() {
                 prop_assert_eq!(simd::maximum(level, row).logit, m);
                 prop_assert_eq!(simd::sum_weights(level, row, m, scale), sum);
-                prop_assert_eq!(simd::sum_weights_and_above(level, row, m, scale, f32::MIN), (sum, sum));
+                let (mut sums, mut marks, mut blocks) = (vec![], vec![], vec![]);
+                let band = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+                prop_assert_eq!(simd::sum_above_and_mark(level, row, m, scale, band, &mut sums, &mut marks), sum);
+                prop_assert_eq!(sums.iter().sum::<u64>(), sum);
+                simd::sum_blocks(level, row, m, scale, &mut blocks);
+                prop_assert_eq!(&blocks, &sums);
                 let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
                 simd::survey(level, row, 1e-3, 0.0, &mut cells); // so flat that no cell is NaN
                 simd::gather_from_cells(level, row, &cells, (0.0, f32::MIN), &mut xs, &mut ids);
@@ -99,7 +104,9 @@ proptest! {
             prop_assert!(!sum.is_finite() || (f64::from(all) - sum).abs() <= 1e-4 * sum);
             prop_assert!(count == cells.len() || !sum.is_finite());
             // Every logit at or above the cut is found through cells that are hot at its own weight.
-            let hot = simd::rough_weight_of(level, cut, c, shift) * 0.999_99;
+            let mut hot = [0.0];
+            simd::store_rough_weights(level, &[cut], c, shift, &mut hot);
+            let hot = hot[0] * 0.999_99;
             if sum.is_finite() {
                 simd::gather_from_cells(level, &row, &cells, (hot, cut), &mut xs, &mut ids);
                 prop_assert_eq!(&ids, &wanted, "{}", level.name());
@@ -121,14 +128,39 @@ proptest! {
     }
 
     #[test]
-    fn the_sum_above_a_logit_matches_naive(row in row(), t in temperature(), low in -5.0_f32..5.0) {
-        let m = naive::maximum(&row);
-        let sum = |low: f32| -> u64 {
-            row.iter().filter(|x| **x >= low).map(|x| naive::integer_weight(*x, m, t)).sum()
+    fn sums_above_a_band_and_its_marks_match_naive(
+        row in row(), t in temperature(), low in -5.0_f32..5.0, width in prop_oneof![Just(0.0_f32), 0.0_f32..4.0],
+    ) {
+        let (m, high) = (naive::maximum(&row), low + width);
+        let sum = |row: &[f32], low: f32| -> u64 {
+            row.iter().filter(|x| **x > low).map(|x| naive::integer_weight(*x, m, t)).sum()
         };
+        let wanted: Vec<u64> = row.chunks(1024).map(|block| sum(block, high)).collect();
         for level in Level::available() {
-            let found = simd::sum_weights_and_above(level, &row, m, law::scale_of(t), low);
-            prop_assert_eq!(found, (sum(f32::NEG_INFINITY), sum(low)), "{}", level.name());
+            let (mut sums, mut marks) = (vec![7], vec![7]);
+            let all =
+                simd::sum_above_and_mark(level, &row, m, law::scale_of(t), (low, high), &mut sums, &mut marks);
+            prop_assert_eq!(all, sum(&row, f32::NEG_INFINITY), "{}", level.name());
+            prop_assert_eq!(&sums, &wanted, "{}", level.name());
+            prop_assert_eq!(marks.len(), row.len().div_ceil(32));
+            for (id, x) in row.iter().enumerate() {
+                prop_assert_eq!(marks[id / 32] >> (id % 32) & 1 == 1, *x >= low && *x <= high);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_below_a_logit_is_counted_and_summed(row in row(), bound in -5.0_f32..5.0) {
+        let count = row.iter().filter(|x| **x < bound).count();
+        let even = &row[..row.len() / 32 * 32];
+        let weights: Vec<f32> = (0..even.len()).map(|i| (i % 7) as f32).collect();
+        let below = || even.iter().zip(&weights).filter(|(x, _)| **x < bound).map(|(_, v)| *v);
+        for level in Level::available() {
+            prop_assert_eq!(simd::count_below(level, &row, bound), count, "{}", level.name());
+            let next = even.iter().copied().filter(|x| *x >= bound).fold(f32::INFINITY, f32::min);
+            prop_assert_eq!(simd::sum_below(level, even, &weights, bound), (below().sum::<f32>(), next));
+            let squares: f32 = below().map(|v| v * v).sum();
+            prop_assert_eq!(simd::sum_squares_below(level, even, &weights, bound), squares);
         }
     }
 

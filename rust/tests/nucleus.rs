@@ -39,8 +39,22 @@ fn checked_with(
     scratch: &mut Scratch,
 ) -> Tier {
     let maximum = naive::maximum(row);
-    let tier =
+    let found =
         nucleus::keep(Row { logits: row, maximum, scale: law::scale_of(temperature) }, survey, p, scratch);
+    if let Some(cut) = found.cut {
+        let Scratch { xs, ids, .. } = scratch;
+        xs.clear();
+        ids.clear();
+        cut.gather(row, xs, ids);
+        for (block, sum) in scratch.sums.iter().enumerate() {
+            let kept = scratch.ids.iter().filter(|id| **id as usize / 1024 == block);
+            let wanted: u64 =
+                kept.map(|id| naive::integer_weight(row[*id as usize], maximum, temperature)).sum();
+            assert_eq!(*sum, wanted, "block {block}");
+        }
+        assert_eq!(cut.mass, scratch.sums.iter().sum::<u64>());
+    }
+    let tier = found.tier;
     let knobs = Knobs { temperature, top_p: p, ..Knobs::default() };
     let (wanted, _) = naive::keep(row, &knobs, &[Step::Temperature, Step::TopP]);
     assert!(scratch.ids.iter().map(|id| *id as usize).eq(wanted), "{tier:?} at T = {temperature}, p = {p}");
@@ -90,17 +104,19 @@ fn wide_nuclei_are_found_between_two_logits_of_a_sample() {
 
 #[test]
 fn a_sample_that_misleads_leaves_the_whole_row() {
-    // Low logits wherever the sample looks: at the places of its golden ratio.
-    let (n, sample) = (65_536, 4096);
-    let stretch = n / sample;
+    // Low logits wherever the sample looks: in stretches of 16, at the places of its golden ratio.
+    let (n, stretches, parts) = (65_536, 256, 4);
+    let room = n / stretches;
     let mut random = Lcg(4);
     let mut row: Vec<f32> = (0..n).map(|_| random.normal()).collect();
-    let mut place = 0_u32;
-    for i in 0..sample {
-        place = place.wrapping_add(0x9E37_79B9);
-        row[i * stretch + ((u64::from(place) * stretch as u64) >> 32) as usize] = -8.0;
+    for (mut place, wanted) in [(0_u32, Tier::Band), (0x5851_F42D, Tier::All)] {
+        for stretch in (0..parts).flat_map(|first| (first..stretches).step_by(parts)) {
+            place = place.wrapping_add(0x9E37_79B9);
+            let from = stretch * room + ((u64::from(place) * (room - 15) as u64) >> 32) as usize;
+            row[from..from + 16].fill(-8.0);
+        }
+        assert_eq!(checked(&row, 1.5, 0.9), wanted);
     }
-    assert_eq!(checked(&row, 1.5, 0.9), Tier::All);
     assert_eq!(checked(&row[..100], 1.5, 0.9), Tier::All); // and so does a short row
 }
 

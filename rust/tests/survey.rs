@@ -41,6 +41,45 @@ proptest! {
     }
 }
 
+/// How many of the chances the survey decides, none where its guess is poor; those it does, as the law does.
+fn decided(row: &[f32], temperature: f64, chances: impl Iterator<Item = u64>) -> usize {
+    let (mut cells, mut weights) = (vec![], vec![]);
+    let Some(survey) = Survey::of(row, law::scale_of(temperature), &mut cells) else { return 0 };
+    let maximum = naive::maximum(row);
+    let ids: Vec<usize> = (0..row.len()).filter(|id| row[*id] > f32::NEG_INFINITY).collect();
+    chances
+        .filter(|u| {
+            let token = survey.draw(row, maximum, *u, &cells, &mut weights);
+            assert!(token.is_none_or(|token| token == naive::draw(row, &ids, temperature, *u)), "u = {u}");
+            token.is_some()
+        })
+        .count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_it_draws_is_what_the_law_draws(row in row(), t in 0.3_f64..3.0, u in any::<u64>()) {
+        let row: Vec<f32> = row.iter().map(|x| x.clamp(-50.0, 50.0)).collect();
+        decided(&row, t, (0..8).map(|i| u.wrapping_add(i << 61)).chain([0, u64::MAX]));
+    }
+}
+
+#[test]
+fn it_decides_nearly_every_draw_from_a_peaked_row_and_no_border() {
+    let mut row: Vec<f32> = (0..20_000).map(|i| -((i * 7919 % 1000) as f32) / 100.0 - 3.0).collect();
+    for i in 0..8 {
+        row[i * 2311 + 5] = 8.0 - i as f32 * 0.25;
+    }
+    assert!(decided(&row, 0.8, (0..100).map(|i| i << 57)) > 95);
+    // The border between two equal halves.
+    let mut row = vec![f32::NEG_INFINITY; 4000];
+    (row[10], row[3000]) = (1.0, 1.0);
+    assert_eq!(decided(&row, 1.0, [(1 << 63) - 1, 1 << 63, (1 << 63) + 1].into_iter()), 0);
+    assert_eq!(decided(&row, 1.0, [1 << 62, 3 << 62].into_iter()), 2);
+}
+
 #[test]
 fn what_a_guess_cannot_serve_is_refused() {
     let mut row = vec![0.0; 5000];

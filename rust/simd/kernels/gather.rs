@@ -64,6 +64,43 @@ pub fn gather_part<V: Vector>(
     }
 }
 
+/// Appends the positions of the logits within the closed bounds.
+#[inline(always)]
+pub fn positions_between<V: Vector>(xs: &[f32], (low, high): (f32, f32), positions: &mut Vec<u32>) {
+    let (low, high) = (V::splat(low), V::splat(high));
+    let (whole, rest) = split::<V>(xs);
+    let mut count = positions.len();
+    positions.resize(count + xs.len() + V::LANES, 0);
+    for (i, x) in whole.chunks_exact(V::LANES).enumerate() {
+        let x = V::load(x);
+        let bits = x.bits_at_least(low) & high.bits_at_least(x);
+        V::compress_positions(bits, (i * V::LANES) as u32, &mut positions[count..]);
+        count += bits.count_ones() as usize;
+    }
+    let x: V = padded(rest);
+    let bits = x.bits_at_least(low) & high.bits_at_least(x) & ((1 << rest.len()) - 1);
+    V::compress_positions(bits, whole.len() as u32, &mut positions[count..]);
+    positions.truncate(count + bits.count_ones() as usize);
+}
+
+/// Appends the marked logits and their positions: one bit a logit, 32 in a word.
+#[inline(always)]
+pub fn gather_marked<V: Vector>(row: &[f32], marks: &[u32], xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+    let marked: usize = marks.iter().map(|word| word.count_ones() as usize).sum();
+    let mut count = xs.len();
+    xs.resize(count + marked, 0.0);
+    ids.resize(count + marked, 0);
+    for (at, word) in marks.iter().enumerate() {
+        let mut word = *word;
+        while word != 0 {
+            let id = at * 32 + word.trailing_zeros() as usize;
+            (xs[count], ids[count]) = (row[id], id as u32);
+            count += 1;
+            word &= word - 1;
+        }
+    }
+}
+
 /// Writes the lanes of the set bits and their positions behind the first `count` elements.
 #[inline(always)]
 fn append<V: Vector>(x: V, bits: u32, at: usize, count: &mut usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {

@@ -4,6 +4,7 @@
 //! No closures here: a kernel is compiled for its level only as far as everything is inlined into it, and the
 //! compiler may leave a closure out.
 
+mod band;
 mod gather;
 mod maximum;
 mod parts;
@@ -11,10 +12,12 @@ mod survey;
 mod weights;
 mod write;
 
-pub use gather::{gather_between, retain_at_least};
+pub use band::{count_below, sum_above, sum_above_and_mark, sum_below, sum_squares_below};
+pub use gather::{gather_between, gather_marked, positions_between, retain_at_least};
 pub use maximum::{Maximum, maximum};
 pub use survey::{
-    ROUGH_ERROR, Surveyed, gather_from_cells, maximum_from_cells, rough_weight_of, sum_hot, survey,
+    ROUGH_ERROR, Surveyed, block_at_mass, gather_from_cells, maximum_from_cells, store_rough_weights,
+    sum_hot, survey,
 };
-pub use weights::{store_and_sum_weights, store_weights, sum_weights, sum_weights_and_above};
+pub use weights::{SUMMED, store_and_sum_weights, store_weights, sum_blocks, sum_weights};
 pub use write::{multiply, store_log_probs, store_masked};

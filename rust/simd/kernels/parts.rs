@@ -33,3 +33,11 @@ pub fn store_part<V: Vector>(values: V, out: &mut [f32]) {
     values.store(&mut lanes);
     out.copy_from_slice(&lanes[..out.len()]);
 }
+
+/// The sum of the lanes, rounded.
+#[inline(always)]
+pub fn sum_of_lanes<V: Vector>(values: V) -> f32 {
+    let mut lanes = [0.0; 16];
+    values.store(&mut lanes);
+    lanes.into_iter().sum()
+}

@@ -4,7 +4,7 @@
 //! so a cell's sum is at least each of its weights: where no cell is hot, no logit is.
 
 use super::gather::{gather, gather_part};
-use super::parts::{RUN, align, padded, split};
+use super::parts::{RUN, align, padded, split, store_part, sum_of_lanes};
 use crate::simd::vector::Vector;
 
 /// 2**f on [-0.5, 0.5] to within [`ROUGH_ERROR`], highest power first: a minimax fit of the relative error.
@@ -40,14 +40,6 @@ fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
         q = q.fma(f, V::splat(*coefficient));
     }
     q.times_any(power)
-}
-
-/// The rough weight of one logit.
-#[inline(always)]
-pub fn rough_weight_of<V: Vector>(x: f32, scale: f32, shift: f32) -> f32 {
-    let mut lanes = [0.0; 16];
-    rough_weight(V::splat(x), V::splat(scale), V::splat(shift)).store(&mut lanes);
-    lanes[0]
 }
 
 /// Writes the cells: one vector of them for the head, one for each `RUN` vectors of the body.
@@ -90,6 +82,50 @@ pub fn survey<V: Vector>(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f3
     let mut lanes = [0.0; 16];
     top.store(&mut lanes);
     Surveyed { sum: V::wide_sum_f64(total), top: lanes.into_iter().fold(0.0, f32::max) }
+}
+
+/// The block of a survey in which the cells' running sum, in the order of blocks, exceeds `mass`, as a range of
+/// logits, and the sum before it; the last block where it never does.
+#[inline(always)]
+pub fn block_at_mass<V: Vector>(row: &[f32], cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64) {
+    let (mut at, mut before) = (0, 0.0);
+    // By groups of vectors, then by vectors.
+    for vectors in [GROUP, 1] {
+        let size = vectors * V::LANES;
+        while at + size < cells.len() {
+            let mut sum = V::splat(0.0);
+            for cells in cells[at..at + size].chunks_exact(V::LANES) {
+                sum = sum.add(V::load(cells));
+            }
+            let sum = V::wide_sum_f64(sum.add_to_wide(V::wide_zero()));
+            if before + sum > mass {
+                break;
+            }
+            before += sum;
+            at += size;
+        }
+    }
+    let (head, body) = align::<V>(row);
+    let block = at / V::LANES;
+    if block == 0 {
+        return (0..head.len(), before);
+    }
+    let from = (block - 1) * RUN * V::LANES;
+    (head.len() + from..head.len() + body.len().min(from + RUN * V::LANES), before)
+}
+
+/// Writes the rough weights into `out`, of the row's length.
+#[inline(always)]
+pub fn store_rough_weights<V: Vector>(row: &[f32], scale: f32, shift: f32, out: &mut [f32]) {
+    let (c, k) = (V::splat(scale), V::splat(shift));
+    let (whole, rest) = split::<V>(row);
+    let (out, out_rest) = out.split_at_mut(whole.len());
+    for (x, out) in whole.chunks_exact(V::LANES).zip(out.chunks_exact_mut(V::LANES)) {
+        rough_weight(V::load(x), c, k).store(out);
+    }
+    if !rest.is_empty() {
+        store_part(rough_weight(padded::<V>(rest), c, k), out_rest);
+    }
 }
 
 /// The first vector of cells from the one at `from` on that has a cell of at least `hot`, four at a glance; how
@@ -177,7 +213,5 @@ pub fn sum_hot<V: Vector>(cells: &[f32], hot: f32) -> (f32, usize) {
         even = even.add(x.or_zero_below(x, bound));
         count += x.bits_at_least(bound).count_ones() as usize;
     }
-    let mut lanes = [0.0; 16];
-    even.add(odd).store(&mut lanes);
-    (lanes.into_iter().sum(), count)
+    (sum_of_lanes(even.add(odd)), count)
 }

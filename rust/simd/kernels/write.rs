@@ -1,27 +1,37 @@
 //! Passes that write a row of results.
 
-use super::parts::{padded, store_part};
+use super::parts::{align, padded, store_part};
 use crate::simd::vector::Vector;
 
 #[inline(always)]
 pub fn multiply<V: Vector>(values: &mut [f32], factor: f32) {
-    let factor = V::splat(factor);
-    let whole = values.len() / V::LANES * V::LANES;
-    let (values, rest) = values.split_at_mut(whole);
-    for chunk in values.chunks_exact_mut(V::LANES) {
-        V::load(chunk).mul(factor).store(chunk);
+    let (head, values) = values.split_at_mut(align::<V>(values).0.len());
+    let (whole, rest) = values.split_at_mut(values.len() / V::LANES * V::LANES);
+    for chunk in whole.chunks_exact_mut(V::LANES) {
+        V::load(chunk).mul(V::splat(factor)).store(chunk);
     }
-    if !rest.is_empty() {
-        let product = padded::<V>(rest).mul(factor);
-        store_part(product, rest);
+    for part in [head, rest] {
+        if !part.is_empty() {
+            let product = padded::<V>(part).mul(V::splat(factor));
+            store_part(product, part);
+        }
     }
 }
 
 /// Plain float64 arithmetic, which the compiler vectorises for the level; Rust never contracts it.
 #[inline(always)]
 pub fn store_log_probs<V: Vector>(row: &[f32], maximum: f32, temperature: f64, ln_z: f64, out: &mut [f32]) {
-    for (x, out) in row.iter().zip(out) {
-        *out = ((f64::from(*x) - f64::from(maximum)) / temperature - ln_z) as f32;
+    // By a power of two a product is the quotient, bit for bit, and takes a third of the time.
+    let is_power_of_two = temperature.to_bits() << 12 == 0;
+    let (inverse, m) = (1.0 / temperature, f64::from(maximum));
+    if is_power_of_two {
+        for (x, out) in row.iter().zip(out) {
+            *out = ((f64::from(*x) - m) * inverse - ln_z) as f32;
+        }
+    } else {
+        for (x, out) in row.iter().zip(out) {
+            *out = ((f64::from(*x) - m) / temperature - ln_z) as f32;
+        }
     }
 }
 
