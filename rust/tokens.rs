@@ -38,6 +38,24 @@ impl TokenTable {
         let start = if id == 0 { 0 } else { self.ends[id - 1] };
         Some(self.has_text[id].then_some(&self.bytes[start..end]))
     }
+
+    /// Every token's bytes in the order of the ids, none for a token without text.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
+        (0..self.len()).map(|id| self.get(id).flatten())
+    }
+
+    /// The tokens that can come first in a text that begins with `prefix`: those that begin with it, and its own
+    /// non-empty beginnings. Bit `id % 32` of word `id / 32`.
+    #[must_use]
+    pub fn prefix_mask(&self, prefix: &[u8]) -> Vec<i32> {
+        let mut words = vec![0u32; self.len().div_ceil(32)];
+        for (id, token) in self.iter().enumerate() {
+            let fits =
+                |token: &[u8]| token.starts_with(prefix) || (!token.is_empty() && prefix.starts_with(token));
+            words[id / 32] |= u32::from(token.is_some_and(fits)) << (id % 32);
+        }
+        words.into_iter().map(u32::cast_signed).collect()
+    }
 }
 
 impl<T: AsRef<[u8]>> FromIterator<Option<T>> for TokenTable {
@@ -47,5 +65,21 @@ impl<T: AsRef<[u8]>> FromIterator<Option<T>> for TokenTable {
             table.push(token.as_ref().map(AsRef::as_ref));
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenTable;
+
+    #[test]
+    fn a_prefix_mask_has_the_tokens_that_begin_with_it_and_its_own_beginnings() {
+        let mut tokens = vec![Some("h"), Some("htt"), Some("https"), Some("x"), Some(""), None, Some("hx")];
+        tokens.resize(31, Some("t"));
+        tokens.extend([Some("ht"), Some("http")]);
+        let table: TokenTable = tokens.into_iter().collect();
+        assert_eq!(table.prefix_mask(b"htt"), [0b111 | i32::MIN, 1]);
+        assert_eq!(table.prefix_mask(b"")[1], 1);
+        assert!(TokenTable::default().prefix_mask(b"h").is_empty());
     }
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rheostat.errors import KnobError
+from rheostat import KnobError, SamplingParams
 from rows_strategy import few, rows, temperatures
 
 X = np.random.default_rng(4).normal(size=300).astype(np.float32) * 3
@@ -27,6 +27,38 @@ def test_a_step_stands_for_every_knob_that_is_set_in_the_order_they_act(api):
     steps = [step.name for step in api.explain(X, seed=0, **HISTORY, **KNOBS).steps]
     before = ["input", "banned_token_ids", "logit_bias", "repetition", "frequency, presence"]
     assert steps == [*before, "temperature", "min_p", "top_k", "top_p"]
+
+
+def test_it_explains_params_as_it_explains_their_knobs(api):
+    params = SamplingParams(seed=3, chain="llama.cpp", **KNOBS)
+    explained = api.explain(X, params, **HISTORY)
+    assert str(explained) == str(api.explain(X, seed=3, **HISTORY, **params.knobs()))
+    assert api.explain(X, params, seed=4).draw == api.explain(X, seed=4, **params.knobs()).draw
+    assert api.explain(X, params, u=9).draw == api.explain(X, u=9, **params.knobs()).draw
+    assert api.explain(X[:100], params, position=5, vocab_size=90, top=2).steps[-1].tokens_after > 0
+
+
+def test_text_breakers_of_params_are_resolved_by_the_table(api):
+    table = api.TokenTable.from_bytes([b"a", b"\n", b"b"])
+    params = SamplingParams(dry_multiplier=50, dry_allowed_length=0, dry_sequence_breakers="\n")
+    history = {"output_ids": [0, 1, 0, 1, 0, 1]}
+    explained = api.explain([0.0, 0.0, 0.0], params, u=0, table=table, **history)
+    assert [survivor.text for survivor in explained.survivors if survivor.after > 0.1] == ["\n", "b"]
+    with pytest.raises(KnobError, match="must be token ids"):
+        api.explain([0.0, 0.0, 0.0], params, u=0)
+
+
+@pytest.mark.parametrize(
+    ("params", "knobs", "error", "message"),
+    [
+        (SamplingParams(), {"top_p": 0.5, "chain": "hf"}, KnobError, "params must come without knobs beside"),
+        (SamplingParams(mirostat=2), {}, KnobError, "params must be without mirostat, whose state only a"),
+        ({"top_p": 0.5}, {}, TypeError, "params must be a SamplingParams, got dict"),
+    ],
+)
+def test_params_that_cannot_be_explained_are_refused(api, params, knobs, error, message):
+    with pytest.raises(error, match=message):
+        api.explain(X, params, **knobs)
 
 
 def test_the_last_step_leaves_what_kept_keeps(api):

@@ -1,4 +1,6 @@
-"""Every sampling parameter of three programs is a knob here, or the data file says why it is not."""
+"""Every sampling parameter of three programs is a knob or a field of SamplingParams here, or the data file
+says why it is not.
+"""
 
 import inspect
 import json
@@ -9,9 +11,8 @@ from rheostat.reference.table import TABLE
 
 PEERS = json.loads((Path(__file__).parent / "data" / "peer_parameters.json").read_text())
 
-# Names of the sampler and the loop, which are not arguments of a stateless call.
-LATER = {"max_tokens", "context_length", "stop", "ignore_eos", "logprobs", "include_stop_str"}
-LATER |= {"mirostat", "mirostat_tau", "mirostat_eta"}
+# Knobs that describe one call and its logits, which params do not hold.
+OF_A_CALL = {"vocab_size", "bitmask"}
 CASES = [(peer, name, entry) for peer, doc in PEERS.items() for name, entry in doc["parameters"].items()]
 
 
@@ -31,10 +32,12 @@ def test_a_parameter_is_supported_or_says_why_not(api, peer, name, entry):
     if kind == "knobs":
         assert value
         assert set(value) <= set(inspect.signature(api.sample).parameters)
+        assert set(value) - OF_A_CALL <= set(inspect.signature(api.SamplingParams).parameters)
     elif kind == "function":
         assert callable(getattr(api, value))
-    elif kind == "later":
-        assert value in LATER
+    elif kind == "params":
+        assert value
+        assert set(value) <= set(inspect.signature(api.SamplingParams).parameters)
     else:
         assert kind == "why_not"
         assert len(value.split()) >= 4

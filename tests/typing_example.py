@@ -57,6 +57,23 @@ assert_type(best, rheostat.Logprobs)
 assert_type(best.ranks, NDArray[np.int64])
 assert_type(rheostat.explain(row, seed=1, top_p=0.9).token_id, int)
 
+params = rheostat.SamplingParams(
+    chain=("top_k", likely, "mirostat"),
+    top_k=40,
+    mirostat=2,
+    stop=["\n"],
+    eos_token_id=7,
+    logit_bias={3: -1.5},
+    bad_words=[[1, 2]],
+    report=("rank",),
+)
+assert_type(params.replace(chain="vllm", seed=3), rheostat.SamplingParams)
+assert_type(params.top_p, float)
+assert_type(params.max_tokens, int | None)
+drawn: int = rheostat.sample(row, seed=params.seed, **params.knobs())
+assert_type(rheostat.SamplingParams.from_openai({"top_p": 0.9}).params, rheostat.SamplingParams)
+assert_type(rheostat.explain(row, params).token_id, int)
+
 anything: NDArray[np.float32] = rheostat.reference.softmax(row)
 token: int = rheostat.sample(anything)  # its shape is not known: Any
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rheostat.errors import KnobError, LogitsError
+from rheostat.params import SamplingParams
 from rheostat.reference import chance, law
 from rheostat.reference.chain import Step, chain_of
 from rheostat.reference.cuts import Kept
@@ -150,11 +151,18 @@ class Explanation:
         return plot(self, tokens)
 
 
-def explain(logits: ArrayLike, /, **arguments: Any) -> Explanation:
+# What `explain` takes beside params: all that belongs to one call.
+OF_A_CALL = {
+    "seed", "stream", "position", "u", "prompt_ids", "output_ids", "vocab_size", "bitmask", "table", "top",
+}  # fmt: skip
+
+
+def explain(logits: ArrayLike, params: SamplingParams | None = None, /, **arguments: Any) -> Explanation:
     """What each knob did to one row, step by step along the chain, and why this token was drawn.
 
     Args:
         logits: (vocab,), as in `softmax`.
+        params: the knobs and the chain as `SamplingParams`; a seed given beside them goes before theirs.
         seed, stream, position, u, prompt_ids, output_ids, chain and the knobs: as in `sample`.
         table: what gives a token's bytes or text for its id, a `TokenTable` for instance; None shows ids.
         top: how many survivors are listed.
@@ -164,7 +172,8 @@ def explain(logits: ArrayLike, /, **arguments: Any) -> Explanation:
         before and after), `draw`. `str()` of it is a table for a terminal, `plot()` a matplotlib figure.
 
     Raises:
-        KnobError, LogitsError, TypeError: as in `sample`; KnobError for more than one row or chance.
+        KnobError, LogitsError, TypeError: as in `sample`; KnobError for more than one row or chance, for
+            params with knobs beside them, and for params with mirostat, whose state only a `Sampler` has.
 
     >>> import rheostat
     >>> explained = rheostat.explain([0.0, 1.0, 2.0, 3.0], top_p=0.8, seed=7)
@@ -173,7 +182,25 @@ def explain(logits: ArrayLike, /, **arguments: Any) -> Explanation:
     """
     import rheostat  # which imports this
 
-    return explain_over(rheostat, logits, **arguments)
+    return explain_over(rheostat, logits, **with_params(params, arguments))
+
+
+def with_params(params: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call, with the knobs of the params among them."""
+    if params is None:
+        return dict(arguments)
+    if not isinstance(params, SamplingParams):
+        raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
+    beside = [name for name in arguments if name not in OF_A_CALL]
+    if beside:
+        rule = "params must come without knobs beside them"
+        raise KnobError(f"{rule}, got {', '.join(beside)}", "params", beside)
+    if params.mirostat:
+        rule = "params must be without mirostat, whose state only a Sampler has"
+        raise KnobError(f"{rule}, got mirostat={params.mirostat}", "params", params)
+    table = arguments.get("table")
+    knobs = params.knobs() if table is None else params.resolved(table).knobs()
+    return ({} if "u" in arguments else {"seed": params.seed}) | knobs | dict(arguments)
 
 
 def explain_over(

@@ -35,17 +35,11 @@ def loads(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
     if unknown:
         shown = ", ".join(map(repr, unknown))
         raise KnobError(f"text must name fields of SamplingParams, got {shown}", "text", unknown)
-    return {name: _from_json(name, value) for name, value in found.items()}
-
-
-def ids_of_keys(name: str, biases: Any) -> Any:
-    """A dict whose keys are ids, where JSON made strings of them."""
-    if not isinstance(biases, Mapping):
-        return biases
-    return {_id_of_key(name, key): value for key, value in biases.items()}
+    return {name: value_from_json(name, value) for name, value in found.items()}
 
 
 def _id_of_key(name: str, key: Any) -> Any:
+    """A token id, of which JSON made a string."""
     if not isinstance(key, str):
         return key
     if not (key.isascii() and key.removeprefix("-").isdigit()):
@@ -69,10 +63,10 @@ def _to_json(name: str, value: Any) -> Any:
     return value
 
 
-def _from_json(name: str, value: Any) -> Any:
-    if name == "logit_bias":
-        biases = ids_of_keys(name, value)
-        return {token: _bias_from_json(bias) for token, bias in biases.items()} if value else value
+def value_from_json(name: str, value: Any) -> Any:
+    """A field as `SamplingParams` takes it; what has no special form in JSON stays as it is."""
+    if name == "logit_bias" and isinstance(value, Mapping):
+        return {_id_of_key(name, key): _bias_from_json(bias) for key, bias in value.items()}
     if name == "sequence_bias" and isinstance(value, list):
         pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in value)
         if not pairs or not all(isinstance(ids, list) for ids, _ in value):
