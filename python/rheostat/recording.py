@@ -27,10 +27,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from rheostat.errors import KnobError
-from rheostat.reference import chance, law
+from rheostat.reference import chain, chance, law, rows
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.build import build_info
 from rheostat.reference.slot import slot_from_snapshot
+from rheostat.reference.table import Knobs
 from rheostat.sequence_over import Step
 
 FORM = 1
@@ -97,10 +98,13 @@ def _entry(sequence: Any, state: bytes, row: Any, bitmask: Any, id: int) -> dict
     """A step; `state` is the sampler's before it."""
     x, _ = as_logits(row)
     slot = slot_from_snapshot(sequence.params, sequence.vocab_size, state)
-    place = slot.state
-    words = None if bitmask is None else np.asarray(bitmask, np.int32).reshape(-1)
+    place, knobs = slot.state, slot.knobs
+    if bitmask is not None:
+        knobs = Knobs(**(vars(knobs) | {"bitmask": np.asarray(bitmask, np.int32).reshape(-1)}))
     luck = chance.Chance(place.seed, place.stream, place.position, None)
-    _, kept = slot.kept(x, 0, words, luck)
+    shaped = rows.shaped(x, knobs, place.history, 0)
+    steps = sequence.params.chain_steps()
+    kept = chain.run(shaped, knobs, steps, luck.opens(knobs.xtc_probability), place.mu)
     with np.errstate(over="ignore"):
         bits = x[0].astype("<f4")
     return {
