@@ -7,12 +7,11 @@ sequences.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from rheostat.errors import KnobError
 from rheostat.params import SamplingParams
@@ -20,6 +19,9 @@ from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import MAX_VOCAB, as_logits
 from rheostat.results import Token
 from rheostat.sequence_over import Step
+
+if TYPE_CHECKING:
+    import asyncio
 
 POLICIES = ("error", "slide")
 
@@ -100,6 +102,7 @@ class Loop:
         self._ids = list(self._sequence.prompt_ids)
         self._dropped = 0
         self._is_warm = False  # whether an incremental model has read all but the last id
+        self._logits: Any = None
         self._timings = Timings(0.0, 0.0, 0.0, 0)
         self._recorder = None if record is None else Recorder(record, self._sequence)
 
@@ -159,6 +162,13 @@ class Loop:
         return self._dropped
 
     @property
+    def logits(self) -> Any:
+        """The row that the last token was drawn from, as the model gave it; None before the first. A model
+        that reuses its memory has overwritten it at the next step.
+        """
+        return self._logits
+
+    @property
     def timings(self) -> Timings:
         """Where the time went."""
         return self._timings
@@ -191,6 +201,7 @@ class Loop:
             step = self._recorder.step(self._sequence, row, words)
         sampling = perf_counter() - began
         assert step.token is not None
+        self._logits = row
         self._ids.append(step.token.id)
         self._is_warm = self._incremental
         past = self._timings
@@ -253,6 +264,8 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
         return self
 
     async def __anext__(self) -> Step:
+        import asyncio  # here, since it takes longer to import than the rest of the library
+
         if self.finish_reason is not None:
             raise StopAsyncIteration
         if self._thread is not None:  # that of a call which was cancelled: two at once would disturb a model
