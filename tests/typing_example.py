@@ -81,3 +81,27 @@ matcher = StopSet(["\nUser:"]).matcher()
 text: str = matcher.feed("Hello")
 if matcher.hit is not None:
     assert_type(matcher.hit.index, int)
+
+params = rheostat.SamplingParams(max_tokens=4, stop=["\n"])
+generation = rheostat.generate(lambda ids: row, [1, 2], params, table=rheostat.TokenTable.from_bytes([b"a"]))
+for step in generation:
+    assert_type(step, rheostat.Step)
+assert_type(generation.run().text, str)
+assert_type(generation.timings.tokens_per_second, float)
+
+
+class Cached:
+    def start(self, ids: list[int]) -> Row:
+        return logits_of(ids[-1])
+
+    def next(self, id: int) -> Row:
+        return logits_of(id)
+
+
+async def stream() -> list[str]:
+    return [step.text async for step in rheostat.agenerate(Cached(), [1], params)]
+
+
+difference = rheostat.recording.diff("a.jsonl", "b.jsonl")
+if difference is not None:
+    assert_type(difference.cause, str | None)
