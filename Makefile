@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 STEP := .ci/step
+HOSTS := .venv-hosts
+# Where the wheel of llama-cpp-python is kept, which is built from its source: about six minutes on two cores.
+HOST_WHEELS ?= $(HOME)/.cache/rheostat/wheels
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -29,7 +32,7 @@ WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICE
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: install ## set up, then sample recorded rows of a real model and print what happened
 	@$(BIN)/python examples/demo.py
@@ -61,6 +64,10 @@ test-python: install
 	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
 
+test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set up .venv-hosts, which takes minutes
+	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python -c 'import gguf, llama_cpp, onnx, onnxruntime, transformers'
+	@$(STEP) 'pytest, the host programs' $(HOSTS)/bin/python -m pytest -rs tests/integrations
+
 bench: install ## every benchmark beside its peers; JSON in benches/results/
 	@mkdir -p benches/results
 	@$(STEP) 'benchmarks' $(BIN)/python -m pytest benches -o python_files='bench_*.py' --benchmark-only \
@@ -76,13 +83,15 @@ bench-quick: install
 bars: install ## the speed promised, as ratios within one run
 	@$(BIN)/python benches/bars.py
 
-lock: $(STAMPS)/dev ## compile requirements-dev.in to requirements-dev.txt, with hashes
+lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
-	@$(STEP) 'pip-compile' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
-	  --no-emit-find-links --output-file=requirements-dev.txt requirements-dev.in
+	@for name in dev hosts; do \
+	  $(STEP) "pip-compile, $$name" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
+	    --no-emit-find-links --output-file=requirements-$$name.txt requirements-$$name.in; \
+	done
 
-clean: ## remove what was built: .venv, dist, target, caches
-	rm -rf $(VENV) dist target benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
+clean: ## remove what was built: .venv, .venv-hosts, dist, target, caches
+	rm -rf $(VENV) $(HOSTS) dist target benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
 
 $(STAMPS)/dev: requirements-dev.txt
 	@python=$$(.ci/find-tools $(PYTHON)) && \
@@ -99,4 +108,16 @@ $(STAMPS)/wheel: $(STAMPS)/dev $(WHEEL_SOURCES)
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bars lock clean
+$(HOSTS)/.stamps/hosts: requirements-hosts.txt $(STAMPS)/dev
+	@$(STEP) 'environment of the host programs' $(BIN)/python -m venv $(HOSTS)
+	@$(STEP) 'llama-cpp-python' .ci/llama-wheel $(HOSTS)/bin/python $(HOST_WHEELS)
+	@$(STEP) 'the other host programs, by hash' $(HOSTS)/bin/python -m pip install --quiet \
+	  --disable-pip-version-check --no-deps --require-hashes -r requirements-hosts.txt
+	@mkdir -p $(HOSTS)/.stamps && touch $@
+
+$(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
+	@$(STEP) 'install the wheel' $(HOSTS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --force-reinstall --no-deps dist/rheostat-*.whl
+	@touch $@
+
+.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-quick bars lock clean

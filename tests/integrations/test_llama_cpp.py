@@ -55,7 +55,7 @@ def test_greedy_is_llama_cpps_own_token_for_token(llm):
 
 
 def test_greedy_of_a_real_model_is_llama_cpps_own(smollm2):
-    llm = smollm2._llm
+    llm = smollm2.llm
     prompt = smollm2.encode("The three laws of robotics are")
     expected = own_greedy(llm, prompt, 64)
     assert len(expected) == 64

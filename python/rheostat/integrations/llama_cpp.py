@@ -69,7 +69,7 @@ class LlamaModel:
     """
 
     def __init__(self, llm: Any) -> None:
-        self._llm = llm
+        self.llm = llm
         self.table, self.eos_token_id = vocabulary(llm)
         self.vocab_size = int(llm.n_vocab())
         self.context_length = int(llm.n_ctx())
@@ -78,7 +78,7 @@ class LlamaModel:
         """The ids of a prompt, as `create_completion` reads it: special tokens by their text, and at the
         beginning BOS if the model wants one.
         """
-        ids: list[int] = self._llm.tokenize(text.encode(), add_bos=True, special=True)
+        ids: list[int] = self.llm.tokenize(text.encode(), add_bos=True, special=True)
         return ids
 
     def start(self, ids: list[int]) -> NDArray[np.float32]:
@@ -87,7 +87,7 @@ class LlamaModel:
             raise KnobError(
                 "prompt_ids must hold at least one token for llama.cpp, got none", "prompt_ids", ids
             )
-        self._llm.reset()
+        self.llm.reset()
         return self._read(ids)
 
     def next(self, id: int) -> NDArray[np.float32]:
@@ -97,11 +97,11 @@ class LlamaModel:
     def _read(self, ids: list[int]) -> NDArray[np.float32]:
         import llama_cpp
 
-        self._llm.eval(ids)
-        logits = llama_cpp.llama_get_logits_ith(self._llm.ctx, -1)
+        self.llm.eval(ids)
+        logits = llama_cpp.llama_get_logits_ith(self.llm.ctx, -1)
         address = ctypes.addressof(logits.contents)
         memory: Any = (ctypes.c_float * self.vocab_size).from_address(address)
-        memory.owner = self._llm  # which frees it
+        memory.owner = self.llm  # which frees it
         row: NDArray[np.float32] = np.frombuffer(memory, np.float32)
         row.flags.writeable = False
         return row
