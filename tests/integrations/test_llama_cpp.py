@@ -205,7 +205,7 @@ def test_the_row_is_the_hosts_memory_and_keeps_the_model(llm):
     assert np.shares_memory(row, np.ctypeslib.as_array(native, (llm.n_vocab(),)))
     assert not row.flags.writeable
     assert vocabulary(llm).table is model.table
-    own = llama_cpp.Llama(llm.model_path, n_ctx=64, n_threads=1, verbose=False)
+    own = llama_cpp.Llama(llm.model_path, n_ctx=64, n_threads=1, n_threads_batch=1, verbose=False)
     row, gone = LlamaModel(own).start([5]), weakref.ref(own)
     del own
     gc.collect()
