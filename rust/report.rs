@@ -4,7 +4,7 @@ use crate::chain::Kept;
 use crate::entropy::LogProbs;
 use crate::mirostat;
 use crate::simd::{self, Level};
-use crate::{Error, law, logprobs};
+use crate::{law, logprobs};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,37 +48,35 @@ pub struct Drawn {
 /// A row before the chain.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
-    /// As it came.
+    /// As it came: as many logits as the vocabulary has tokens.
     pub given: &'a [f32],
+    /// The largest of these; only read where the row as it came is to be told of.
+    pub given_maximum: f32,
     /// After masks, biases and penalties; the same slice where nothing acts.
     pub shaped: &'a [f32],
     /// The largest of the shaped logits.
     pub maximum: f32,
 }
 
+impl Wanted {
+    /// Whether the row as it came is told of, which then must be one.
+    #[must_use]
+    pub fn reads_given(&self) -> bool {
+        self.raw_logprob || self.rank
+    }
+}
+
 /// Draws a token from what the chain has kept of the row, and tells of it what is wanted.
-///
-/// # Errors
-/// Where the row as it came is to be told of and is none: what [`law::check_row`] says.
-pub fn draw(
-    mut kept: Kept<'_>,
-    row: Row<'_>,
-    is_greedy: bool,
-    u: u64,
-    wanted: &Wanted,
-) -> Result<Drawn, Error> {
+#[must_use]
+pub fn draw(mut kept: Kept<'_>, row: Row<'_>, is_greedy: bool, u: u64, wanted: &Wanted) -> Drawn {
     let kept_count = wanted.kept_count.then(|| kept.count());
     let entropy = wanted.entropy.then(|| kept.entropy());
     let (id, sum) = kept.draw(u);
-    let kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&kept, row, sum) });
-    let ids = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
-    let mut drawn = Drawn { id: id as u32, kept_count, entropy, kept_mass, kept: ids, ..Drawn::default() };
-    if wanted.raw_logprob || wanted.rank {
-        let is_shaped = !std::ptr::eq(row.given, row.shaped);
-        let maximum = if is_shaped { law::check_row(row.given)? } else { row.maximum };
-        drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(row.given, maximum, id));
-        drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
-    }
+    let mut drawn = Drawn { id: id as u32, kept_count, entropy, ..Drawn::default() };
+    drawn.kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&kept, row, sum) });
+    drawn.kept = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
+    drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(row, id));
+    drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
     if wanted.logprob || wanted.surprise {
         let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), sum);
         let x = row.shaped[id];
@@ -86,7 +84,7 @@ pub fn draw(
         drawn.surprise = wanted.surprise.then(|| mirostat::surprise(&log_probs, x));
         drawn.top = (wanted.top > 0).then(|| logprobs::best(kept, &log_probs, wanted.top));
     }
-    Ok(drawn)
+    drawn
 }
 
 /// S / Z, both in weights of the whole shaped row: a cut may have dropped its maximum.
@@ -100,7 +98,7 @@ fn mass(kept: &Kept<'_>, row: Row<'_>, sum: u64) -> f64 {
     sum as f64 / sum_of(row.shaped) as f64
 }
 
-fn raw_logprob(row: &[f32], maximum: f32, id: usize) -> f64 {
-    let sum = simd::sum_weights(Level::current(), row, maximum, law::scale_of(1.0));
-    LogProbs::new(maximum, 1.0, sum).of(row[id])
+fn raw_logprob(row: Row<'_>, id: usize) -> f64 {
+    let sum = simd::sum_weights(Level::current(), row.given, row.given_maximum, law::scale_of(1.0));
+    LogProbs::new(row.given_maximum, 1.0, sum).of(row.given[id])
 }

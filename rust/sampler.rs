@@ -38,8 +38,8 @@ pub struct Turn<'a> {
     pub kept: bool,
 }
 
-/// What the chain keeps of the row for the next token, and the row before the chain. `words` are the chance of
-/// this place; `run` runs the chain over what is given to it; `shaped` is a buffer.
+/// What the chain keeps of the row. `words` are the chance of this place; `run` runs the chain over what is given
+/// to it; `shaped` is a buffer.
 ///
 /// # Errors
 /// Those of [`Shaping::apply`], [`law::check_row`] and `run`.
@@ -51,26 +51,15 @@ pub fn keep<'a, E: From<Error>>(
     shaped: &'a mut Vec<f32>,
     scratch: &'a mut Scratch,
     run: impl FnOnce(&mut Kept<'_>, &Knobs) -> Result<(), E>,
-) -> Result<(Kept<'a>, Row<'a>), E> {
-    let Turn { row, at, bitmask, .. } = turn;
-    let given = &row[..state.vocab_size().min(row.len())];
-    let x = if bitmask.is_none() && rules.shaping.is_none(row.len()) {
-        row
-    } else {
-        rules.shaping.apply(state.moment(bitmask), row, at, shaped)?;
-        shaped.as_slice()
-    };
-    let maximum = law::check_row(x).map_err(|error| error.in_row(at))?;
-    let knobs = rules.knobs.with_xtc(rng::opens(words[rng::XTC], rules.knobs.xtc_probability));
-    let mut kept = Kept::whole(x, maximum, scratch);
-    run(&mut kept, &knobs)?;
-    Ok((kept, Row { given, shaped: x, maximum }))
+) -> Result<Kept<'a>, E> {
+    let (x, maximum) = shape(rules, state, turn, shaped)?;
+    filter(rules, (x, maximum), words, scratch, run)
 }
 
 /// The next token, and of it what is wanted.
 ///
 /// # Errors
-/// Those of [`keep`] and [`report::draw`].
+/// Those of [`keep`]; and where the row as it came is to be told of and is none, what [`law::check_row`] says.
 pub fn draw<E: From<Error>>(
     rules: &Rules,
     state: &State,
@@ -79,11 +68,50 @@ pub fn draw<E: From<Error>>(
     scratch: &mut Scratch,
     run: impl FnOnce(&mut Kept<'_>, &Knobs) -> Result<(), E>,
 ) -> Result<Drawn, E> {
+    let (x, maximum) = shape(rules, state, turn, shaped)?;
+    let given = &turn.row[..state.vocab_size().min(turn.row.len())];
+    let reads_another = rules.wanted.reads_given() && !std::ptr::eq(x, turn.row);
+    let given_maximum = if reads_another { check(given, turn.at)? } else { maximum };
     let words = rng::words(state.seed, state.stream, state.position());
-    let (kept, row) = keep(rules, state, turn, words, shaped, scratch, run)?;
+    let kept = filter(rules, (x, maximum), words, scratch, run)?;
     let wanted = Wanted { kept: turn.kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
-    let drawn = report::draw(kept, row, rules.knobs.temperature == 0.0, words[rng::TOKEN], &wanted);
-    Ok(drawn.map_err(|error| error.in_row(turn.at))?)
+    let row = Row { given, given_maximum, shaped: x, maximum };
+    Ok(report::draw(kept, row, rules.knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
+}
+
+/// The row after masks, biases and penalties, and its maximum.
+fn shape<'a>(
+    rules: &Rules,
+    state: &State,
+    turn: Turn<'a>,
+    shaped: &'a mut Vec<f32>,
+) -> Result<(&'a [f32], f32), Error> {
+    let Turn { row, at, bitmask, .. } = turn;
+    let x = if bitmask.is_none() && rules.shaping.is_none(row.len()) {
+        row
+    } else {
+        rules.shaping.apply(state.moment(bitmask), row, at, shaped)?;
+        shaped.as_slice()
+    };
+    Ok((x, check(x, at)?))
+}
+
+fn check(row: &[f32], at: usize) -> Result<f32, Error> {
+    law::check_row(row).map_err(|error| error.in_row(at))
+}
+
+/// What the chain keeps of a row with this maximum.
+fn filter<'a, E>(
+    rules: &Rules,
+    (x, maximum): (&'a [f32], f32),
+    words: [u64; 4],
+    scratch: &'a mut Scratch,
+    run: impl FnOnce(&mut Kept<'_>, &Knobs) -> Result<(), E>,
+) -> Result<Kept<'a>, E> {
+    let knobs = rules.knobs.with_xtc(rng::opens(words[rng::XTC], rules.knobs.xtc_probability));
+    let mut kept = Kept::whole(x, maximum, scratch);
+    run(&mut kept, &knobs)?;
+    Ok(kept)
 }
 
 /// Moves on by a token that was drawn.

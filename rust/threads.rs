@@ -8,6 +8,9 @@ use rayon::prelude::*;
 /// Logits below which a batch stays on the caller's thread: waking others costs more.
 const WORTH_IT: usize = 1 << 16;
 
+/// Logits that are handed out together: few, so that a thread which is held up leaves its rows to the others.
+const PIECE: usize = 1 << 15;
+
 /// The pool, the process it was made in and the number of threads asked for.
 struct Pool {
     threads: usize,
@@ -80,7 +83,8 @@ pub fn map_rows<T: Send, R: Send>(
     let pays = items.len() > 1 && items.len().saturating_mul(vocab) >= WORTH_IT;
     match pays.then(pool).flatten() {
         Some(pool) => {
-            pool.install(|| items.into_par_iter().enumerate().map(|(row, item)| work(row, item)).collect())
+            let rows = items.into_par_iter().with_max_len((PIECE / vocab.max(1)).max(1)).enumerate();
+            pool.install(|| rows.map(|(row, item)| work(row, item)).collect())
         }
         None => items.into_iter().enumerate().map(|(row, item)| work(row, item)).collect(),
     }

@@ -34,7 +34,7 @@ def test_it_explains_params_as_it_explains_their_knobs(api):
     explained = api.explain(X, params, **HISTORY)
     assert str(explained) == str(api.explain(X, seed=3, **HISTORY, **params.knobs()))
     assert api.explain(X, params, seed=4).draw == api.explain(X, seed=4, **params.knobs()).draw
-    assert api.explain(X, params, u=9).draw == api.explain(X, u=9, **params.knobs()).draw
+    assert api.explain(X, params=params, u=9).draw == api.explain(X, u=9, **params.knobs()).draw
     assert api.explain(X[:100], params, position=5, vocab_size=90, top=2).steps[-1].tokens_after > 0
 
 

@@ -79,6 +79,18 @@ def test_every_field_can_be_asked_for_by_its_own_name(one):
     assert SamplingParams.from_openai(body) == (one, {})
 
 
+def test_what_a_request_leaves_open_is_the_default():
+    model = SamplingParams.from_generation_config(QWEN).params.replace(max_tokens=100, logprobs=1, seed=3)
+    request = {"temperature": 1.0, "top_p": None, "seed": -1, "logprobs": False, "eos_token_id": [1]}
+    found = SamplingParams.from_openai({"model": "m"} | request, defaults=model)
+    assert found.params == model.replace(temperature=1.0, seed=None, logprobs=None, eos_token_id=[1])
+    assert SamplingParams.from_openai({"max_completion_tokens": 5}, defaults=model).params.max_tokens == 5
+    for nothing in ({}, {"top_logprobs": 0}, {"n": 1, "max_tokens": None}):
+        assert SamplingParams.from_openai(nothing, defaults=model).params == model
+    with pytest.raises(TypeError, match="defaults must be a SamplingParams, got dict"):
+        SamplingParams.from_openai({}, defaults={})
+
+
 @few
 @given(st.dictionaries(st.sampled_from(sorted(REST)), st.none() | st.integers() | st.text()))
 def test_what_is_no_knob_comes_back_as_it_was(rest):

@@ -261,3 +261,58 @@ def test_two_threads_at_once_are_refused(api):
     go_on.set()
     thread.join()
     assert sequence.output_ids == (0,)
+
+
+def test_a_sequence_alone_in_a_batch_and_by_verified_drafts_is_the_same(api):
+    """Three loops over one model: step by step, a row of a batch, and two drafted tokens at a time."""
+    rng = np.random.default_rng(7)
+    model = (rng.normal(size=(VOCAB, VOCAB)) * 1.5).astype(np.float32)
+    common = {"temperature": 1.3, "top_p": 0.95, "frequency_penalty": 0.4, "eos_token_id": EOS, "logprobs": 1}
+    requests = [
+        SamplingParams(**common, seed=1, stop=["END", "ba"], max_tokens=60),
+        SamplingParams(**common, seed=2, max_tokens=40, min_tokens=3),
+        SamplingParams(**common, seed=3, stop_token_ids=[STOP_ID], context_length=50),
+    ]
+    prompt = [0, 1]
+
+    alone = [api.Sequence(params, table_of(api), prompt_ids=prompt) for params in requests]
+    for sequence in alone:
+        while sequence.finish is None:
+            sequence.step(model[(*prompt, *sequence.output_ids)[-1]])
+
+    batch = api.BatchSampler(VOCAB)
+    rows = {}
+    for params in requests:
+        rows[batch.add(params, prompt_ids=prompt)] = api.Sequence(params, table_of(api), prompt_ids=prompt)
+    handles = list(rows)
+    while handles:
+        logits = np.stack([model[(*prompt, *rows[handle].output_ids)[-1]] for handle in handles])
+        tokens = batch.step(logits, handles)
+        for handle, token in zip(list(handles), tokens, strict=True):
+            if rows[handle].push(token).finish is not None:
+                batch.remove(handle)
+                handles.remove(handle)
+
+    drafted = [api.Sequence(params, table_of(api), prompt_ids=prompt) for params in requests]
+    for sequence in drafted:
+        while sequence.finish is None:
+            draft = rng.integers(VOCAB, size=2).tolist()
+            last = (*prompt, *sequence.output_ids)[-1]
+            found = api.verify(
+                draft,
+                None,
+                model[[last, *draft]],
+                sequence.params,
+                seed=sequence.seed,
+                position=sequence.position,
+                prompt_ids=prompt,
+                output_ids=sequence.output_ids,
+            )
+            sequence.push(found.ids)
+
+    for one, other, third in zip(alone, rows.values(), drafted, strict=True):
+        assert one.output_ids == other.output_ids == third.output_ids
+        assert one.text == other.text == third.text
+        assert one.finish == other.finish == third.finish
+        assert one.tokens == other.tokens
+    assert {sequence.finish.reason for sequence in alone} >= {"stop"}

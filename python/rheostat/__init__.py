@@ -3,6 +3,7 @@
 from rheostat import recording, reference
 from rheostat._rheostat import (
     LAW,
+    BatchSampler,
     Sampler,
     StopBatch,
     StopMatcher,
@@ -36,6 +37,7 @@ from rheostat.stops import StopHit
 __all__ = [
     "LAW",
     "AsyncGeneration",
+    "BatchSampler",
     "Finish",
     "Generation",
     "IncrementalModel",

@@ -157,7 +157,7 @@ OF_A_CALL = {
 }  # fmt: skip
 
 
-def explain(logits: ArrayLike, params: SamplingParams | None = None, /, **arguments: Any) -> Explanation:
+def explain(logits: ArrayLike, /, params: SamplingParams | None = None, **arguments: Any) -> Explanation:
     """What each knob did to one row, step by step along the chain, and why this token was drawn.
 
     Args:

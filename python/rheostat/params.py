@@ -197,7 +197,9 @@ class SamplingParams:
         return cls(**loads(text, cls.__dataclass_fields__))
 
     @classmethod
-    def from_openai(cls, request: Mapping[str, Any]) -> RequestParams:
+    def from_openai(
+        cls, request: Mapping[str, Any], *, defaults: SamplingParams | None = None
+    ) -> RequestParams:
         """What a request of the OpenAI API asks of the sampler, and the rest of it.
 
         Both spellings are read: `max_completion_tokens` and `max_tokens` (where both are given they must be
@@ -207,6 +209,7 @@ class SamplingParams:
 
         Args:
             request: the body of the request, parsed.
+            defaults: what holds where the request says nothing: a model's own, say.
 
         Returns:
             `params`, and `rest`: the fields of the API that are no knobs (model, messages, stream, tools,
@@ -223,7 +226,9 @@ class SamplingParams:
         RequestParams(params=SamplingParams(logit_bias={5: -100.0}, max_tokens=9), rest={'model': 'm'})
         """
         fields, rest = read_request(request, cls.__dataclass_fields__)
-        return RequestParams(cls(**fields), rest)
+        if defaults is not None and not isinstance(defaults, SamplingParams):
+            raise TypeError(f"defaults must be a SamplingParams, got {type(defaults).__name__}")
+        return RequestParams((defaults or cls()).replace(**fields), rest)
 
     @classmethod
     def from_generation_config(cls, source: Mapping[str, Any] | str | os.PathLike[str]) -> ModelParams:

@@ -32,14 +32,14 @@ VLLM = """
 REST = frozenset([*OPENAI.split(), *VLLM.split()])
 
 # Knobs that the API spells in a way of its own.
-OWN_SPELLING = ("logprobs", "max_completion_tokens", "max_tokens", "n", "seed", "top_logprobs")
+SPELLED = {"n", "logprobs", "top_logprobs", "max_tokens", "max_completion_tokens", "seed"}
 
 
 def read_request(request: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields among `names` that a request sets, unchecked, and the rest of it. null is a default."""
+    """The fields among `names` that a request sets, unchecked, and the rest of it. null sets nothing."""
     if not isinstance(request, Mapping):
         raise TypeError(f"request must be a mapping of names to values, got {type(request).__name__}")
-    known = {*names, *REST, *OWN_SPELLING}
+    known = {*names, *REST, *SPELLED}
     unknown = [name for name in request if name not in known]
     if unknown:
         shown = ", ".join(map(repr, unknown))
@@ -49,9 +49,14 @@ def read_request(request: Mapping[str, Any], names: Collection[str]) -> tuple[di
     fields = {
         name: value_from_json(name, value)
         for name, value in given.items()
-        if name in names and name not in OWN_SPELLING
+        if name in names and name not in SPELLED
     }
-    fields |= {"logprobs": _logprobs(given), "max_tokens": _max_tokens(given), "seed": _seed(given)}
+    if "logprobs" in given or given.get("top_logprobs", 0) != 0:
+        fields["logprobs"] = _logprobs(given)
+    if "max_tokens" in given or "max_completion_tokens" in given:
+        fields["max_tokens"] = _max_tokens(given)
+    if "seed" in given:
+        fields["seed"] = _seed(given["seed"])
     rest = {name: value for name, value in request.items() if name in REST}
     return fields, rest
 
@@ -85,6 +90,6 @@ def _max_tokens(given: Mapping[str, Any]) -> Any:
     return new
 
 
-def _seed(given: Mapping[str, Any]) -> Any:
-    seed = given.get("seed")
+def _seed(seed: Any) -> Any:
+    """-1 asks for a seed of chance, as in vLLM."""
     return None if isinstance(seed, int) and seed == -1 else seed

@@ -4,6 +4,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use super::bitmask::bitmask;
 use super::errors::knob_error;
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, counts, numbers};
@@ -44,7 +45,10 @@ impl Adjustments {
             };
         }
         let allowed_token_ids = list!(ids, "allowed_token_ids");
-        let bitmask = list!(bitmask, "bitmask");
+        let bitmask = match keywords.get("bitmask")? {
+            Some(words) => bitmask("bitmask", &words, &bounds)?,
+            None => PerRow::One(None),
+        };
         let banned_token_ids = list!(ids, "banned_token_ids");
         let bad_words = list!(words, "bad_words");
         let no_repeat_ngram_size = count("no_repeat_ngram_size", masks::COUNT)?;

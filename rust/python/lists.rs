@@ -1,4 +1,4 @@
-//! What holds token ids: lists of ids, words, biases, bitmasks, histories; one for all rows or one per row. The
+//! What holds token ids: lists of ids, words, biases, histories; one for all rows or one per row. The
 //! checks, their order and their words are those of `rheostat.reference.lists`.
 //!
 //! NumPy's integers are read where they lie, lists item by item; whatever else gives integers goes through
@@ -8,15 +8,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use numpy::{
-    Element, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn, PyUntypedArray,
-    PyUntypedArrayMethods,
-};
+use numpy::{Element, PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyRange, PyTuple};
 
-use super::arrays::as_array;
 use super::errors::{knob_error, to_python, type_error};
 use super::knobs::{PerRow, Shape, number_of, type_name};
 use super::stop_input::index;
@@ -44,7 +40,7 @@ impl<T: Clone> PerRow<T> {
 }
 
 /// A value for every row; none where it is not given.
-type Column<T> = PyResult<PerRow<Option<T>>>;
+pub type Column<T> = PyResult<PerRow<Option<T>>>;
 
 impl Bounds {
     /// What was given for all rows, in each row's vocabulary.
@@ -167,69 +163,6 @@ pub fn sequence_biases(
         biases.sort_by_key(|(sequence, _)| sequence.len());
         biases.into()
     })
-}
-
-/// int32 words (words,) for every row or (batch, words), as xgrammar and llguidance pack them.
-pub fn bitmask(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<Arc<[i32]>> {
-    if value.is_none() {
-        return Ok(PerRow::One(None));
-    }
-    let words = Words::extract(name, value, bounds.shape, bounds.width)?;
-    Ok(match words.per_row {
-        None => PerRow::One(Some(words.of(0).into())),
-        Some(_) => PerRow::Each((0..bounds.shape.count).map(|row| Some(words.of(row).into())).collect()),
-    })
-}
-
-/// The words of a bitmask, where they lie.
-pub struct Words<'py> {
-    /// Contiguous.
-    array: PyReadonlyArrayDyn<'py, i32>,
-    /// How many each row has; None where all share them.
-    per_row: Option<usize>,
-}
-
-impl<'py> Words<'py> {
-    pub fn extract(name: &str, value: &Bound<'py, PyAny>, shape: Shape, width: usize) -> PyResult<Self> {
-        let py = value.py();
-        if !value.hasattr("__array__")? {
-            return Err(type_error(format!("{name} must be an int32 array, got {}", type_name(value))));
-        }
-        let array = as_array(value)?;
-        let Ok(words) = array.cast::<PyArrayDyn<i32>>() else {
-            let dtype = array.getattr("dtype")?;
-            return Err(type_error(format!("{name} must be an int32 array, got an array of {dtype}")));
-        };
-        let (Shape { count, is_row }, lengths) = (shape, words.shape());
-        if lengths.len() != 1 && (is_row || lengths.len() != 2 || lengths[0] != count) {
-            let wanted = if is_row { "(words,)".to_owned() } else { format!("(words,) or ({count}, words)") };
-            let shape = array.getattr("shape")?;
-            let message = format!("{name} must have shape {wanted}, got shape {shape}");
-            return Err(knob_error(py, message, name, shape));
-        }
-        let (most, got) = (width.div_ceil(32), lengths[lengths.len() - 1]);
-        if got > most {
-            let message = format!("{name} must have at most {most} words for {width} tokens, got {got}");
-            return Err(knob_error(py, message, name, got));
-        }
-        let per_row = (lengths.len() == 2).then_some(got);
-        // A slice alone, of a copy where it must be: rust-numpy's views round strides down to whole elements.
-        let array = words.try_readonly()?;
-        if array.as_slice().is_ok() {
-            return Ok(Self { array, per_row });
-        }
-        let copy = words.call_method0("copy")?.cast_into::<PyArrayDyn<i32>>()?;
-        Ok(Self { array: copy.try_into_readonly()?, per_row })
-    }
-
-    /// The row's words.
-    pub fn of(&self, row: usize) -> &[i32] {
-        let words = self.array.as_slice().unwrap_or_default(); // contiguous, so there is a slice
-        match self.per_row {
-            None => words,
-            Some(count) => &words[row * count..][..count],
-        }
-    }
 }
 
 /// Dicts of any keys, checked by `key_of`, made by `build` into what a row needs. A key that comes twice, in

@@ -2,6 +2,9 @@
 
 mod adjust;
 mod arrays;
+mod batch_sampler;
+mod batch_step;
+mod bitmask;
 mod call;
 mod chain;
 mod chance;
@@ -57,6 +60,7 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     process::register(module)?;
     logprobs::register(module)?;
     sampler::register(module)?;
+    batch_sampler::register(module)?;
     stop::register(module)?;
     tokens::register(module)?;
     verify::register(module)

@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
+use super::bitmask::Words;
 use super::call::{Failure, map_rows};
 use super::errors::knob_error;
 use super::knobs::{Given, Shape};
-use super::lists::Words;
-use super::slot::{Plan, Slot, ids_of, saved_of, tuple, vocab_size_of};
+use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::token;
 use crate::sampler::Turn;
 
@@ -208,19 +208,19 @@ impl PySampler {
     /// The ids of prompt and output, a tuple.
     #[getter]
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.lock()?.state.history().all())
+        PyTuple::new(py, self.lock()?.state.history().all())
     }
 
     /// The ids of the prompt, a tuple.
     #[getter]
     fn prompt_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.lock()?.state.history().prompt())
+        PyTuple::new(py, self.lock()?.state.history().prompt())
     }
 
     /// The ids after the prompt, a tuple.
     #[getter]
     fn output_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, self.lock()?.state.history().output())
+        PyTuple::new(py, self.lock()?.state.history().output())
     }
 
     /// The state as bytes, the same on every machine: history, seed, stream and mu, without the parameters.

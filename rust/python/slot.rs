@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyType};
 
 use super::adjust::Adjustments;
 use super::call::Failure;
@@ -178,7 +178,7 @@ impl Slot {
     ) -> Result<Kept<'a>, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
         let run = |kept: &mut Kept<'_>, knobs: &Knobs| Ok(chain.run(kept, knobs, state.mu)?);
-        sampler::keep(rules, state, turn, words, shaped, scratch, run).map(|(kept, _)| kept)
+        sampler::keep(rules, state, turn, words, shaped, scratch, run)
     }
 
     /// Moves on by a token that was drawn.
@@ -241,9 +241,4 @@ pub fn one_integer(name: &'static str, value: &Bound<'_, PyAny>, rule: Rule<i128
     };
     check(name, rule, value, &PerRow::One(integer))?;
     Ok(integer)
-}
-
-/// The ids as a tuple.
-pub fn tuple<'py>(py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyTuple>> {
-    PyTuple::new(py, ids)
 }

@@ -5,10 +5,11 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple, PyType};
 
 use super::arrays::Logits;
+use super::bitmask::Words;
 use super::call::Failure;
 use super::errors::knob_error;
 use super::knobs::{Given, Shape};
-use super::lists::{Words, id_list};
+use super::lists::id_list;
 use super::rows::Rows;
 use super::sampler::check_width;
 use super::slot::{Slot, one_integer, vocab_size_of};

@@ -6,6 +6,7 @@ every knob. The names, signatures and errors are those of `rheostat`.
 
 from rheostat.errors import KnobError, LogitsError
 from rheostat.params import SamplingParams
+from rheostat.reference.batch_sampler import BatchSampler
 from rheostat.reference.build import build_info, set_num_threads
 from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
@@ -27,6 +28,7 @@ from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
+    "BatchSampler",
     "Finish",
     "KnobError",
     "LogitsError",

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 
-def explain(logits: ArrayLike, params: Any = None, /, **arguments: Any) -> Any:
+def explain(logits: ArrayLike, /, params: Any = None, **arguments: Any) -> Any:
     """What each knob did, step by step, and why this token; see `rheostat.explain`."""
     from rheostat.explanation import explain_over, with_params  # which import the reference
 

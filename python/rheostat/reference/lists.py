@@ -109,6 +109,16 @@ def bitmask(name: str, value: Any, shape: Shape, rule: None = None) -> list[NDAr
     return list(array) if array.ndim == 2 else [array] * shape.rows
 
 
+def row_masks(name: str, value: Any, shape: Shape) -> list[NDArray[np.int32] | None]:
+    """The same, and a list may have an array (words,) for each row, or None for rows without."""
+    if not isinstance(value, list | tuple):
+        return bitmask(name, value, shape)
+    if len(value) != shape.rows:
+        message = f"{name} must have one entry for each of {shape.rows} rows, got {len(value)}"
+        raise KnobError(message, name, len(value))
+    return [bitmask(name, item, shape._replace(rows=1, is_row=True))[0] for item in value]
+
+
 def is_sequence(value: Any) -> bool:
     """Whether it is a list, a tuple, a range or an array of at least one dimension."""
     return isinstance(value, list | tuple | range) or bool(getattr(value, "ndim", 0))

@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.reference import law
-from rheostat.reference.arrays import Array, check_row
 from rheostat.reference.cuts import Kept
 from rheostat.results import Token
 
 Row = NDArray[np.float32]
 
 
-def token_of(params: Any, kept: Kept, x: Row, given: Array, row: int, at: int) -> Token:
-    """The token at place `at` of what was kept of the shaped row x (vocab,); `given` are the logits as they
-    came, (batch, vocab_size), of which it is row `row`. They must be a row where it is told of them.
+def reads_given(params: Any) -> bool:
+    """Whether the row as it came is told of, which then must be one."""
+    return "raw_logprob" in params.report or "rank" in params.report
+
+
+def token_of(params: Any, kept: Kept, x: Row, given: Row, at: int) -> Token:
+    """The token at place `at` of what was kept of the shaped row x (vocab,), which came as `given`
+    (vocab_size,).
     """
     token = int(kept.ids[at])
     w = kept.w
@@ -29,14 +33,12 @@ def token_of(params: Any, kept: Kept, x: Row, given: Array, row: int, at: int) -
         known["entropy"] = law.entropy(kept.ids, w, log_p) + 0.0  # which makes 0.0 of -0.0
     if "kept_mass" in params.report:
         known["kept_mass"] = 1.0 if params.temperature == 0 else kept_mass(kept, x)
-    if {"raw_logprob", "rank"} & set(params.report):
-        raw = check_row(given, row)
-        if "raw_logprob" in params.report:
-            s = law.total(law.integer_weights(raw, 1.0))
-            known["raw_logprob"] = float(law.log_probabilities(raw, 1.0, s)[token])
-        if "rank" in params.report:
-            before = np.count_nonzero(raw > raw[token]) + np.count_nonzero(raw[:token] == raw[token])
-            known["rank"] = 1 + int(before)
+    if "raw_logprob" in params.report:
+        s = law.total(law.integer_weights(given, 1.0))
+        known["raw_logprob"] = float(law.log_probabilities(given, 1.0, s)[token])
+    if "rank" in params.report:
+        before = np.count_nonzero(given > given[token]) + np.count_nonzero(given[:token] == given[token])
+        known["rank"] = 1 + int(before)
     if params.logprobs is not None:
         known["logprob"] = float(log_p[at])
     if params.logprobs:

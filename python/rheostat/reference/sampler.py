@@ -36,7 +36,7 @@ class Sampler:
         check_width(x, self._vocab_size)
         (words,) = lists.bitmask("bitmask", bitmask, Shape(1, x.shape[1], is_row, []))
         with self._guard:
-            drawn = self._slot.draw(x, 0, words)
+            drawn = self._slot.draw(self._slot.prepare(x, 0, words))
             self._slot.accept(drawn)
         return drawn.token
 

@@ -13,18 +13,25 @@ from rheostat.params import SamplingParams
 from rheostat.reference import chain as chains
 from rheostat.reference import knobs as rules
 from rheostat.reference import law
-from rheostat.reference.arrays import MAX_VOCAB, Array
+from rheostat.reference.arrays import MAX_VOCAB, Array, check_row
 from rheostat.reference.chance import Chance, fresh_seed
 from rheostat.reference.cuts import Kept
 from rheostat.reference.lists import id_tuple, is_sequence
 from rheostat.reference.masks import History
-from rheostat.reference.report import surprise, token_of
+from rheostat.reference.report import reads_given, surprise, token_of
 from rheostat.reference.rows import shaped
 from rheostat.reference.state import State, from_bytes
 from rheostat.reference.table import Knobs, knobs_of
 from rheostat.results import Token
 
 VOCAB_SIZE = (f"must be in [1, {MAX_VOCAB}]", lambda size: 1 <= size <= MAX_VOCAB)
+
+
+class Prepared(NamedTuple):
+    """A row: x (vocab,) after masks, biases and penalties; as it came, where that is told of."""
+
+    x: NDArray[np.float32]
+    given: NDArray[np.float32]
 
 
 class Drawn(NamedTuple):
@@ -57,25 +64,33 @@ class Slot:
         seed = self.state.seed if self.params.seed is None else self.params.seed
         self.restore(self.state._replace(seed=seed))
 
-    def draw(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> Drawn:
-        """The next token, from row `row` of (batch, vocab) logits."""
-        state = self.state
-        chance = Chance(state.seed, state.stream, state.position, None)
-        x, kept = self.kept(logits, row, bitmask, chance)
+    def prepare(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> Prepared:
+        """Row `row` of (batch, vocab) logits after masks, biases and penalties: whatever is wrong with it is
+        found here.
+        """
+        x = self.shaped(logits, row, bitmask)
+        is_read = reads_given(self.params)
+        return Prepared(x, check_row(logits[:, : self.vocab_size], row) if is_read else x)
+
+    def draw(self, prepared: Prepared) -> Drawn:
+        """The next token."""
+        chance = Chance(self.state.seed, self.state.stream, self.state.position, None)
+        kept = self.kept(prepared.x, chance)
         at = law.draw(kept.w, chance.word(0))
-        token = token_of(self.params, kept, x, logits[:, : self.vocab_size], row, at)
+        token = token_of(self.params, kept, prepared.x, prepared.given, at)
         return Drawn(token, kept.ids, surprise(kept, at))
 
-    def kept(
-        self, logits: Array, row: int, bitmask: NDArray[np.int32] | None, chance: Chance
-    ) -> tuple[NDArray[np.float32], Kept]:
-        """That row after masks and penalties, and what the chain keeps of it."""
+    def shaped(self, logits: Array, row: int, bitmask: NDArray[np.int32] | None) -> NDArray[np.float32]:
+        """That row after masks, biases and penalties, (vocab,)."""
         knobs = self.knobs
         if bitmask is not None:
             knobs = Knobs(**(vars(knobs) | {"bitmask": bitmask}))
-        x = shaped(logits, knobs, self.state.history, row)
-        xtc = chance.opens(knobs.xtc_probability)
-        return x, chains.run(x, knobs, self.params.chain_steps(), xtc, self.state.mu)
+        return shaped(logits, knobs, self.state.history, row)
+
+    def kept(self, x: NDArray[np.float32], chance: Chance) -> Kept:
+        """What the chain keeps of it."""
+        xtc = chance.opens(self.knobs.xtc_probability)
+        return chains.run(x, self.knobs, self.params.chain_steps(), xtc, self.state.mu)
 
     def accept(self, drawn: Drawn) -> None:
         """Moves on by a token that was drawn; mirostat's mu follows its surprise."""

@@ -73,11 +73,11 @@ def verify(
 
     for i, token in enumerate(drafted):
         chance = Chance(seed, stream, position + i, None)
-        _, p = slot.kept(target, i, masks[i], chance)
+        p = slot.kept(slot.shaped(target, i, masks[i]), chance)
         if draft is None:
             found = _draw(p, chance)
         else:
-            _, q = slot.kept(draft, i, masks[i], chance)
+            q = slot.kept(slot.shaped(draft, i, masks[i]), chance)
             if token not in q.ids:
                 rule = "draft_ids must hold tokens that the draft's own chain keeps"
                 raise KnobError(f"{rule}, got {token} in row {i}", "draft_ids", token)
@@ -86,7 +86,7 @@ def verify(
             return Verified(i, (*drafted[:i], found))
         slot.state = slot.state.accept((token,))
     chance = Chance(seed, stream, position + count, None)
-    _, p = slot.kept(target, count, masks[count], chance)
+    p = slot.kept(slot.shaped(target, count, masks[count]), chance)
     return Verified(count, (*drafted, _draw(p, chance)))
 
 

@@ -1,0 +1,106 @@
+//! A step of a batch: what is given beside the logits, checked, and what it gives.
+
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyString, PyTuple, PyType};
+
+use super::call::Failure;
+use super::errors::{knob_error, to_python, type_error};
+use super::knobs::{Given, type_name};
+use super::lists::items;
+use super::stop_input::index;
+use super::token;
+use crate::Error;
+use crate::report::Drawn;
+
+/// What each row gave; the first exception of Python's, if there was one.
+pub struct Marked(pub PyResult<Vec<Result<Drawn, Error>>>);
+
+impl FromIterator<Result<Drawn, Failure>> for Marked {
+    fn from_iter<I: IntoIterator<Item = Result<Drawn, Failure>>>(rows: I) -> Self {
+        let one = |row| match row {
+            Ok(drawn) => Ok(Ok(drawn)),
+            Err(Failure::Law(error)) => Ok(Err(error)),
+            Err(Failure::Python(error)) => Err(error),
+        };
+        Self(rows.into_iter().map(one).collect())
+    }
+}
+
+/// A handle, or an item of several, that is an int.
+pub fn handle_in(name: &str, value: &Bound<'_, PyAny>, wanted: &str) -> PyResult<u64> {
+    let integer = if value.is_instance_of::<PyBool>() { None } else { index(value)? };
+    let Some(integer) = integer else {
+        return Err(type_error(format!("{name} must be {wanted}, got {}", type_name(value))));
+    };
+    // Out of range is no handle, like any other that is not in use; u64::MAX is never reached.
+    Ok(integer.extract().unwrap_or(u64::MAX))
+}
+
+pub fn stranger(py: Python<'_>, name: &str, handle: &Bound<'_, PyAny>) -> PyErr {
+    knob_error(py, format!("{name} must be of a sequence in this batch, got {handle}"), name, handle)
+}
+
+/// Whether bad rows are marked.
+pub fn marks(on_bad_row: &Given<'_>) -> PyResult<bool> {
+    let Some(given) = &on_bad_row.0 else { return Ok(false) };
+    let text = given.cast::<PyString>().ok().map(|text| text.to_cow()).transpose()?;
+    match text.as_deref() {
+        Some("raise") => Ok(false),
+        Some("mark") => Ok(true),
+        _ => {
+            let message = format!("on_bad_row must be 'raise' or 'mark', got {}", given.repr()?);
+            Err(knob_error(given.py(), message, "on_bad_row", given))
+        }
+    }
+}
+
+/// The handles as given, one for each row.
+pub fn given_handles<'py>(
+    handles: &Bound<'py, PyAny>,
+    rows: usize,
+) -> PyResult<Vec<(u64, Bound<'py, PyAny>)>> {
+    let wanted = "a sequence of handles";
+    let one = |item: Bound<'py, PyAny>| Ok((handle_in("handles", &item, "a sequence of integers")?, item));
+    let given: Vec<_> = items("handles", handles, wanted)?.into_iter().map(one).collect::<PyResult<_>>()?;
+    if given.len() == rows {
+        return Ok(given);
+    }
+    let message = format!("handles must have one entry for each of {rows} rows, got {}", given.len());
+    Err(knob_error(handles.py(), message, "handles", given.len()))
+}
+
+/// `rheostat.results.Tokens(ids, tokens, reasons, kept)`.
+pub fn tokens<'py>(
+    py: Python<'py>,
+    mut results: Vec<Result<Drawn, Error>>,
+    tells_kept: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let id = |result: &Result<Drawn, Error>| result.as_ref().map_or(-1, |drawn| i64::from(drawn.id));
+    let ids = PyArray1::from_iter(py, results.iter().map(id));
+    let kept = if tells_kept {
+        let mut sets = vec![];
+        let mut indptr = vec![0_i64];
+        for result in &mut results {
+            let set = result.as_mut().ok().and_then(|drawn| drawn.kept.take());
+            sets.extend(set.into_iter().flatten().map(i64::from));
+            indptr.push(sets.len() as i64);
+        }
+        Some((PyArray1::from_vec(py, indptr), PyArray1::from_vec(py, sets)))
+    } else {
+        None
+    };
+    let (mut tokens, mut reasons) = (Vec::with_capacity(results.len()), Vec::with_capacity(results.len()));
+    for result in results {
+        let (token, reason) = match result {
+            Ok(drawn) => (token::wrap(py, drawn)?, None),
+            Err(error) => (token::none(py)?, Some(to_python(py, &error).value(py).str()?)),
+        };
+        tokens.push(token);
+        reasons.push(reason);
+    }
+    let class = CLASS.import(py, "rheostat.results", "Tokens")?;
+    class.call1((ids, PyTuple::new(py, tokens)?, PyTuple::new(py, reasons)?, kept))
+}
