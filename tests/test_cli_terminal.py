@@ -64,7 +64,8 @@ def test_a_terminal_shows_probabilities_in_colours():
 def test_a_terminal_shows_explanations_as_tables_and_the_text_below():
     shown, _ = in_terminal("generate", "the ", *STAND_IN, "--seed", "3", "--max-tokens", "2", "--explain")
     text = text_of(SamplingParams(temperature=0.7, top_p=0.9, seed=3, max_tokens=2)).text
-    assert plain(shown).splitlines()[-2] == text
+    assert plain(shown).splitlines()[-2] == "the " + text
+    assert sum(line.startswith("the ") for line in plain(shown).splitlines()) == 1
     shown, _ = in_terminal("explain", "the ", *STAND_IN, "--seed", "3")
     assert "\u2588" in shown
     assert " drawn" in shown

@@ -102,6 +102,15 @@ async def stream() -> list[str]:
     return [step.text async for step in rheostat.agenerate(Cached(), [1], params)]
 
 
+def rows_of(texts: list[list[int]]) -> NDArray[np.float32]:
+    return np.stack([logits_of(ids[-1]) for ids in texts])
+
+
+many = rheostat.generate_batch(rows_of, [[1], [2]], [params, params], vocab_size=8)
+for steps in many:
+    assert_type(steps, dict[int, rheostat.Step])
+assert_type(many.texts, tuple[str, ...])
+
 difference = rheostat.recording.diff("a.jsonl", "b.jsonl")
 if difference is not None:
     assert_type(difference.cause, str | None)

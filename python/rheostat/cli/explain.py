@@ -14,6 +14,12 @@ from rheostat.reference.chance import fresh_seed
 
 BAR = 24
 
+# Fields that no single token is drawn by.
+OF_A_TEXT = (
+    "mirostat", "mirostat_tau", "mirostat_eta", "max_tokens", "context_length", "stop",
+    "include_stop_str_in_output", "logprobs",
+)  # fmt: skip
+
 USAGE = "[PROMPT] [OPTIONS]"
 HELP = "what each setting does to the next token"
 DESCRIPTION = """\
@@ -36,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw it too (.png, .svg, .pdf; the extra plot)"
     )
-    options.add_options(parser, "max_tokens", "logprobs", "mirostat", "mirostat_tau", "mirostat_eta")
+    options.add_options(parser, *OF_A_TEXT)
 
 
 def run(arguments: argparse.Namespace) -> int:

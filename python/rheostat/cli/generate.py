@@ -129,12 +129,18 @@ class Held(Plain):
     """The text as a whole at its end, below the explanations of a terminal."""
 
     def __init__(self) -> None:
+        self.start = ""
         self.parts: list[str] = []
+
+    def prompt(self, text: str) -> None:
+        self.start = text
 
     def write(self, text: str) -> None:
         self.parts.append(text)
 
     def end(self, missing: str) -> None:
+        sys.stderr.write("\n")
+        super().prompt(self.start)
         terminal.write("".join([*self.parts, missing, "\n"]))
 
 

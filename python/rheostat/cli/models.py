@@ -41,7 +41,7 @@ NEEDED = ("table", "context_length", "eos_token_id", "encode")
 def add_option(parser: argparse.ArgumentParser) -> None:
     """`--model`."""
     known = ", ".join(MODELS)
-    says = f"{known} ({DEFAULT} unless given), or MODULE:FUNCTION, a function of your own that gives a model"
+    says = f"one of {known}, or MODULE:FUNCTION, a function of yours that gives a model; {DEFAULT}"
     parser.add_argument("--model", default=DEFAULT, metavar="NAME", help=says)
 
 
