@@ -248,7 +248,7 @@ class Generation(Loop, Iterator[Step]):
 
 
 class AsyncGeneration(Loop, AsyncIterator[Step]):
-    """A text as it comes, for `async for`; see `agenerate`."""
+    """A text as it comes, for `async for`; see `agenerate`. Its model is never called twice at once."""
 
     _thread: asyncio.Future[Any] | None = None
 
@@ -260,7 +260,7 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
 
         if self.finish_reason is not None:
             raise StopAsyncIteration
-        if self._thread is not None:  # that of a call which was cancelled: two at once would disturb a model
+        if self._thread is not None and not self._thread.done():  # of a call that was cancelled
             await asyncio.wait([self._thread])
         ask, argument = self._question()
         began = perf_counter()

@@ -145,8 +145,8 @@ def _show(rows: list[dict[str, Any]], others: list[str], machine: dict[str, Any]
     console.print(table)
     versions = machine["versions"]
     console.print(
-        f"Microseconds a token, top_p {TOP_P}, one row. {machine['machine']}, {machine['simd']}, "
-        f"Python {machine['python']}, {', '.join(f'{name} {number}' for name, number in versions.items())}. "
-        "np.max only reads the row.",
+        f"Microseconds a token: top_p {TOP_P}, one row, one thread. np.max only reads the row.\n"
+        f"{machine['machine']}, {machine['simd']}, Python {machine['python']}, "
+        f"{', '.join(f'{name} {number}' for name, number in versions.items())}",
         style="dim",
     )
