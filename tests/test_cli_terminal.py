@@ -55,6 +55,7 @@ def test_a_terminal_shows_probabilities_in_colours():
     assert first == "the " + text.replace("\n", " ")
     assert legend.startswith("the model's probability: 80% and more  50% and more")
     assert len(set(re.findall(r"\033\[[\d;]+m", shown))) > 5
+    assert plain(in_terminal(*asked, "--quiet")[0]) == text + "\n"
     for variable in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         shown, _ = in_terminal(*asked, env=environment(**variable))
         assert not re.search(r"\033\[[\d;]*3\d", shown)
