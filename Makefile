@@ -21,7 +21,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
-PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed')
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
 WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE
 
 ##@ Use
@@ -76,6 +76,10 @@ bench-quick: install
 bars: install ## the speed promised, as ratios within one run
 	@$(BIN)/python benches/bars.py
 
+model: install ## train the model in the box again, from the text of Python 3.11.7: some ten minutes
+	@$(STEP) 'training' env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(BIN)/python -m rheostat.lab.train --out python/rheostat/lab/weights.npz
+
 lock: $(STAMPS)/dev ## compile requirements-dev.in to requirements-dev.txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
 	@$(STEP) 'pip-compile' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
@@ -99,4 +103,4 @@ $(STAMPS)/wheel: $(STAMPS)/dev $(WHEEL_SOURCES)
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bars lock clean
+.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bars model lock clean
