@@ -29,7 +29,7 @@ WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICE
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: install ## set up, then sample recorded rows of a real model and print what happened
 	@$(BIN)/python examples/demo.py
@@ -73,6 +73,15 @@ bench-quick: install
 	  -o python_files='bench_*.py' --benchmark-disable
 	@$(STEP) 'bars' $(BIN)/python benches/bars.py
 
+bench-report: install ## docs/benchmarks.md and its pictures, measured here; installed peers join
+	@$(STEP) 'report' $(BIN)/python benches/report.py
+
+bench-counts: install ## instructions of each call against benches/counts.json; UPDATE=1 writes it
+	@$(STEP) 'instruction counts' $(BIN)/python benches/counts.py $(if $(UPDATE),--update)
+
+roofline: install ## the floors of this machine, and the work beside them
+	@$(BIN)/python benches/roofline.py
+
 bars: install ## the speed promised, as ratios within one run
 	@$(BIN)/python benches/bars.py
 
@@ -103,4 +112,5 @@ $(STAMPS)/wheel: $(STAMPS)/dev $(WHEEL_SOURCES)
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bars model lock clean
+.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bench-report bench-counts roofline bars
+.PHONY: model lock clean

@@ -20,7 +20,7 @@ import rheostat
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benches"))
-from peers import sample_textbook  # noqa: E402  # the sampler that the benchmarks compare with, too
+from peers.with_numpy import sample_textbook  # noqa: E402  # the sampler that the benchmarks compare with, too
 
 SETTINGS = [(0.3, 0.9), (0.7, 0.9), (1.0, 0.9), (1.5, 0.99)]
 SEED = 7
