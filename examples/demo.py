@@ -10,13 +10,13 @@ import os
 import sys
 import textwrap
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 import rheostat
+from rheostat import lab
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benches"))
@@ -186,14 +186,11 @@ def one_line(text: str) -> str:
 
 def main() -> int:
     style = Style(sys.stdout)
-    if find_spec("rheostat.lab") is not None:
-        from rheostat import lab
-
-        agreeing, texts = write_texts(lab.load(), style)
-        if agreeing < texts:
-            wrong = f"{texts - agreeing} of {texts} texts differ from the reference: this build is broken."
-            print(style.good(wrong, False))
-            return 1
+    agreeing, texts = write_texts(lab.load(), style)
+    if agreeing < texts:
+        wrong = f"{texts - agreeing} of {texts} texts differ from the reference: this build is broken."
+        print(style.good(wrong, False))
+        return 1
     style.progress("loading the recorded rows")
     rows = recorded_rows()
     style.progress("")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rheostat
 from cli_support import STAND_IN, finished, text_of
-from rheostat import SamplingParams
+from rheostat import SamplingParams, lab
 from rheostat.cli import peers
 from rheostat.cli.stop_at import STOPS
 from stand_in import Bytes
@@ -40,6 +40,17 @@ def test_a_prompt_comes_from_standard_input_too():
 def test_a_model_told_only_what_is_new_gives_the_same(cli):
     wanted = cli("generate", "the ", *STAND_IN, "--seed", 3)[1]
     assert cli("generate", "the ", "--model", "stand_in:Cached", "--seed", 3)[1] == wanted
+
+
+def test_the_model_in_the_box_is_the_default(cli):
+    status, out, _ = cli("generate", "The default is", "--temperature", 0, "--stop-at", "sentence")
+    model = lab.load()
+    ends = {"max_tokens": 200, "stop": STOPS["sentence"], "eos_token_id": model.eos_token_id}
+    params = SamplingParams(temperature=0, **ends)
+    done = rheostat.generate(model, model.encode("The default is"), params, table=model.table).run()
+    assert status == 0
+    assert done.text
+    assert out == done.text + (done.stop.rstrip() if done.finish_reason == "stop" else "")
 
 
 def test_json_is_one_object_that_tells_everything(cli):

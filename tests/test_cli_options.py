@@ -7,11 +7,12 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import numpy as np
 import pytest
 from cli_support import STAND_IN
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rheostat import SamplingParams
+from rheostat import SamplingParams, lab
 from rheostat.cli import commands, main, models, options
 from rheostat.cli.presets import PRESETS
 from stand_in import Bytes
@@ -99,7 +100,7 @@ def test_the_version_names_the_law(cli):
         (("generate", "x", *STAND_IN, "--top-p", "1.5"), 2, "top_p must be in (0, 1], got 1.5"),
         (("generate", "x", *STAND_IN, "--stop", ""), 2, "stop[0] must not be empty, got ''"),
         (("generate", "x" * 400, *STAND_IN), 2, "context_length must be greater than the number of"),
-        (("generate", "x", "--model", "gpt"), 2, "--model must be one of box, or MODULE:FUNCTION, got gpt"),
+        (("generate", "x", "--model", "gpt"), 2, "--model must be box, a file (.npz), or MODULE:FUNCTION"),
         (("generate", "x", "--model", "no_such:f"), 2, "--model no_such:f: No module named 'no_such'"),
         (("generate", "x", "--model", "stand_in:f"), 2, "--model stand_in:f: module 'stand_in' has no"),
         (("generate", "x", "--model", "builtins:dict"), 2, "the model builtins:dict must have table, "),
@@ -153,5 +154,9 @@ def test_importing_the_library_imports_no_command_line():
     )
 
 
-def test_the_registry_names_what_loads():
-    assert list(models.MODELS) == ["box"]
+def test_a_model_is_named_by_its_name_or_its_file(tmp_path):
+    box = models.load("box")
+    lab.save(tmp_path / "mine.npz", box)
+    mine = models.load(str(tmp_path / "mine.npz"))
+    ids = box.encode("The default is")
+    np.testing.assert_array_equal(mine(ids), box(ids))

@@ -115,10 +115,10 @@ def rows_of(texts: list[list[int]]) -> NDArray[np.float32]:
     return np.stack([logits_of(ids[-1]) for ids in texts])
 
 
-many = rheostat.generate_batch(rows_of, [[1], [2]], [params, params], vocab_size=8)
-for steps in many:
+together = rheostat.generate_batch(rows_of, [[1], [2]], [params, params], vocab_size=8)
+for steps in together:
     assert_type(steps, dict[int, rheostat.Step])
-assert_type(many.texts, tuple[str, ...])
+assert_type(together.texts, tuple[str, ...])
 
 difference = rheostat.recording.diff("a.jsonl", "b.jsonl")
 if difference is not None:

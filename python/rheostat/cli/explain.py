@@ -8,6 +8,7 @@ from typing import Any
 
 import rheostat
 from rheostat.cli import models, options, terminal
+from rheostat.explain_report import Explanation
 from rheostat.generation_over import IncrementalModel
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.chance import fresh_seed
@@ -75,7 +76,7 @@ def padding(logits: Any, vocab_size: int) -> dict[str, int]:
     return {"vocab_size": vocab_size} if as_logits(logits)[0].shape[1] > vocab_size else {}
 
 
-def show(explanation: rheostat.explanation.Explanation, stderr: bool = False) -> None:
+def show(explanation: Explanation, stderr: bool = False) -> None:
     """The explanation as tables on a terminal, as its plain text elsewhere."""
     console = terminal.console(stderr)
     if not console.is_terminal:
