@@ -9,7 +9,7 @@ import rheostat
 from rheostat.cli import terminal
 
 # The least probability of each colour, likeliest first.
-COLOURS = ((0.8, "green"), (0.5, "cyan"), (0.2, "yellow"), (0.05, "dark_orange"), (0.0, "red"))
+COLOURS = ((0.8, "green"), (0.5, "cyan"), (0.2, "yellow"), (0.05, "magenta"), (0.0, "red"))
 
 
 class Plain:
