@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
-PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed')
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
 WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE
 
 ##@ Use
@@ -32,7 +32,7 @@ WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICE
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: install ## set up, then sample recorded rows of a real model and print what happened
 	@$(BIN)/python examples/demo.py
@@ -80,8 +80,21 @@ bench-quick: install
 	  -o python_files='bench_*.py' --benchmark-disable
 	@$(STEP) 'bars' $(BIN)/python benches/bars.py
 
+bench-report: install ## docs/benchmarks.md and its pictures, measured here; installed peers join
+	@$(STEP) 'report' $(BIN)/python benches/report.py
+
+bench-counts: install ## instructions of each call against benches/counts.json; UPDATE=1 writes it
+	@$(STEP) 'instruction counts' $(BIN)/python benches/counts.py $(if $(UPDATE),--update)
+
+roofline: install ## the floors of this machine, and the work beside them
+	@$(BIN)/python benches/roofline.py
+
 bars: install ## the speed promised, as ratios within one run
 	@$(BIN)/python benches/bars.py
+
+model: install ## train the model in the box again, from the text of Python 3.11.7: some ten minutes
+	@$(STEP) 'training' env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(BIN)/python -m rheostat.lab.train --out python/rheostat/lab/weights.npz
 
 lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
@@ -120,4 +133,5 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-quick bars lock clean
+.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-quick bench-report bench-counts roofline bars
+.PHONY: model lock clean

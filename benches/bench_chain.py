@@ -1,19 +1,11 @@
-"""What penalties, a bitmask and three filters cost beside top-p alone, on the same real row."""
+"""What a grammar's bitmask costs, and penalties, a mask and three filters beside top-p alone."""
 
-import numpy as np
+import harness
 import pytest
-import rheostat
 import workloads
 
-ROW = workloads.real(workloads.LONG)
-CALLS = {"top_p": workloads.TOP_P, "full chain": workloads.FULL_CHAIN}
 
-
-@pytest.mark.benchmark(group=f"sample by the chain, real row, V={workloads.LONG}")
-@pytest.mark.parametrize("call", CALLS)
-def test_sample(benchmark, call):
-    knobs = CALLS[call]
-    np.testing.assert_array_equal(rheostat.kept(ROW, **knobs), rheostat.reference.kept(ROW, **knobs))
-    expected = rheostat.reference.sample(ROW, seed=7, **knobs)
-    assert rheostat.sample(ROW, seed=7, **knobs) == expected
-    assert benchmark(rheostat.sample, ROW, seed=7, **knobs) == expected
+@pytest.mark.parametrize("side", harness.SIDES)
+@harness.named(workloads.topic("chain"))
+def test_chain(benchmark, work, side):
+    harness.run(benchmark, work, side)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import rheostat
-import workloads
+import rows
 
-ROW = workloads.flat(32)
+ROW = rows.flat(32)
 KNOBS = {"temperature": 0.8, "top_p": 0.9, "seed": 7, "position": 3}
 CALLS = {
     "softmax": lambda: rheostat.softmax(ROW),

@@ -1,38 +1,29 @@
-"""What a stop check costs per token: beside a Python method that does nothing, and for 32 rows."""
+"""What a stop check costs per token: for 1, 8 and 64 stops, for held pieces, many at once, and 32 rows."""
 
-import numpy as np
+import harness
 import pytest
-from rheostat import StopSet, TokenTable
+import workloads
+from peers import registry
+from rheostat import StopSet
 
-STOPS = {1: ["<|im_end|>"], 64: [f"<|stop_{i}|>" for i in range(63)] + ["\nUser:"]}
-
-
-class Nothing:
-    """What any method call costs."""
-
-    def feed(self, piece):
-        return piece
+WORKS = workloads.topic("stop")
 
 
-@pytest.mark.benchmark(group="a piece of 4 characters")
-def test_a_method_that_does_nothing(benchmark):
-    nothing = Nothing()
-    assert benchmark(nothing.feed, " the") == " the"
+@pytest.mark.parametrize("side", harness.SIDES)
+@harness.named(WORKS)
+def test_stop(benchmark, work, side):
+    harness.run(benchmark, work, side)
 
 
-@pytest.mark.benchmark(group="a piece of 4 characters")
-@pytest.mark.parametrize("count", STOPS)
-def test_feed(benchmark, count):
-    matcher = StopSet(STOPS[count]).matcher()
-    assert matcher.feed(" the") == " the"
-    assert matcher.clone().feed_many([" <|", "x"]) == (" <|x", 2)
-    assert benchmark(matcher.feed, " the") == " the"
+@pytest.mark.parametrize("peer", registry.STOPS)
+@harness.named([work for work in WORKS if work.peer])
+def test_peer(benchmark, work, peer):
+    harness.run_peer(benchmark, work, peer)
 
 
-@pytest.mark.benchmark(group="a piece of 4 characters")
 def test_feed_of_a_piece_that_is_held(benchmark):
     """Nothing is released; reset is part of the time."""
-    matcher = StopSet(STOPS[64]).matcher()
+    matcher = StopSet(workloads.STOPS[64]).matcher()
 
     def step():
         released = matcher.feed("<|st")
@@ -40,14 +31,3 @@ def test_feed_of_a_piece_that_is_held(benchmark):
         return released
 
     assert benchmark(step) == ""
-
-
-@pytest.mark.benchmark(group="32 rows")
-@pytest.mark.parametrize("count", STOPS)
-def test_feed_ids(benchmark, count):
-    table = TokenTable.from_bytes([b" the", b"tok", b"\n", b" a", None])
-    batch = StopSet(STOPS[count]).batch(32)
-    ids = np.arange(32) % 2
-    assert batch.feed_ids(ids, table) == [" the", "tok"] * 16
-    assert benchmark(batch.feed_ids, ids, table) == [" the", "tok"] * 16
-    assert batch.hits.tolist() == [-1] * 32

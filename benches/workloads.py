@@ -1,92 +1,367 @@
-"""The rows that everything is measured on: real ones, and shapes that make a sampler slow. Fixed seeds."""
+"""What is measured, as data: a statement, the yardstick beside it, and the ratio to reach.
+
+A statement is Python over a namespace in which `rheostat` is the library. The same statement with
+`rheostat.reference` in that place gives the answer it must have, so nothing is timed that is wrong. The
+benchmarks, the bars, the roofline, the report and the instruction counts all read this table.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cache
+from itertools import cycle
+from types import ModuleType
+from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
+import rheostat
+from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, batch, bitmask, recent_ids, rows
 
-DATA = Path(__file__).parent.parent / "tests" / "data"
-
-# Llama 2 and Mistral; SmolLM2; Llama 3; Gemma.
-VOCABULARIES = (32_000, 49_152, 128_256, 262_144)
-LONG = 128_256
-
-
-class Workload(NamedTuple):
-    """A row and the knobs it is sampled with."""
-
-    row: np.ndarray
-    temperature: float
-    top_p: float = 0.9
-
-
-def real(vocab: int, row: int = 0) -> np.ndarray:
-    """A recorded row of a model of 49,152 tokens; repeated, with its ties, where the vocabulary is larger."""
-    return np.resize(np.load(DATA / "smollm2_logits.npz")["logits"][row].astype(np.float32), vocab)
-
-
-def flat(vocab: int) -> np.ndarray:
-    """N(0, 1): a model that knows nothing; at T = 1.5 and top_p = 0.9 three quarters of the tokens stay."""
-    return np.random.default_rng(1).standard_normal(vocab, np.float32)
-
-
-def peaked(vocab: int) -> np.ndarray:
-    """N(0, 2), and 40 tokens scattered in it that rise high above: a nucleus of a few tokens."""
-    rng = np.random.default_rng(2)
-    row = rng.standard_normal(vocab, np.float32) * 2
-    row[rng.choice(vocab, 40, replace=False)] = np.linspace(16, 8, 40, dtype=np.float32)
-    return row
-
-
-def all_equal(vocab: int) -> np.ndarray:
-    """One value: nothing but ties."""
-    return np.full(vocab, 2.5, np.float32)
-
-
-def eight_values(vocab: int) -> np.ndarray:
-    """Eight values at random: ties by the thousand."""
-    return np.random.default_rng(3).integers(0, 8, vocab).astype(np.float32)
-
-
-def workload(kind: str, vocab: int) -> Workload:
-    """The workload of that name."""
-    make, temperature = KINDS[kind]
-    return Workload(make(vocab), temperature)
-
-
-KINDS = {
-    "real": (real, 0.8),
-    "real, T=1.5": (real, 1.5),
-    "peaked": (peaked, 0.8),
-    "flat": (flat, 1.5),
-    "all equal": (all_equal, 1.0),
-    "eight values": (eight_values, 1.0),
-}
-
-
-def batch(vocab: int, rows: int = 32) -> np.ndarray:
-    """(rows, vocab) float32 of recorded rows."""
-    return np.stack([real(vocab, row % 24) for row in range(rows)])
-
-
-def half(vocab: int) -> np.ndarray:
-    """A bitmask, int32 words, that allows a half of the tokens at random."""
-    bits = np.random.default_rng(4).random(-(-vocab // 32) * 32) < 0.5
-    return np.packbits(bits, bitorder="little").view(np.int32)
-
-
-# Plain top-p, and everything at once: penalties over 64 ids, 32 of them the likeliest; a mask; filters.
+LEVEL = rheostat.build_info()["simd"]
+BEYOND_THE_CACHE = 8  # matrices of 16 MB, taken in turn
+STOPS = {n: [f"<|stop_{i}|>" for i in range(n - 1)] + ["\nUser:"] for n in (1, 8, 64)}
 TOP_P = {"top_p": 0.95}
-FULL_CHAIN = {
+FULL_CHAIN = {  # penalties over 64 ids, a mask that forbids a half, three filters
     "repetition_penalty": 1.1,
     "presence_penalty": 0.2,
-    "output_ids": np.random.default_rng(5).permutation(
-        np.concatenate([np.argsort(-real(49_152))[:32], np.random.default_rng(6).integers(0, LONG, 32)])
-    ),
+    "output_ids": recent_ids(LONG),
     "top_k": 40,
     "top_p": 0.95,
     "min_p": 0.05,
-    "bitmask": half(LONG),
+    "bitmask": bitmask(LONG, 0.5),
 }
+FULL_CHAIN_PEAKED = {**FULL_CHAIN, "output_ids": recent_ids(LONG, rows("peaked", LONG)[0])}
+FULL_CHAINS = {  # the same for a batch, with a history and a mask for each row
+    **FULL_CHAIN,
+    "output_ids": [FULL_CHAIN["output_ids"]] * 32,
+    "bitmask": np.stack([FULL_CHAIN["bitmask"]] * 32),
+}
+
+Names = dict[str, Any]
+
+
+class Work(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    topic: str
+    statement: str
+    names: Callable[[ModuleType], list[Names]]  # a namespace for each row, with the library or the reference
+    goal: float | None = None  # the ratio to reach
+    bar: float | None = None  # the ratio that holds today, with room for noise
+    yardstick: str = "np.max(row)"
+    setup: str = "pass"  # before each turn, not timed
+    yardstick_setup: str = "pass"
+    peer: tuple[Any, ...] = ()  # what a peer has to do for the same answer: ("sample", temperature, top_p)
+    pieces: int = 1  # how many one run of the statement works off
+    base: str = "0"  # what the statement does beside the work that is meant: its time is subtracted
+    threads: int = 1
+
+
+class Nothing:
+    """What any method call costs."""
+
+    __slots__ = ()
+
+    def feed(self, piece):
+        return piece
+
+
+def on_rows(kind: str, vocab: int, **more: Any) -> Callable[[ModuleType], list[Names]]:
+    """A namespace for each row of a kind: `row`, and `out` of its size."""
+
+    def names(library: ModuleType) -> list[Names]:
+        return [
+            {"np": np, "rheostat": library, "row": row, "out": np.empty_like(row), **more}
+            for row in rows(kind, vocab)
+        ]
+
+    return names
+
+
+def sampling(kind: str, vocab: int, temperature: float, top_p: float = 0.9, **targets: Any) -> Work:
+    """From a row to a token."""
+    knobs = f"temperature={temperature}" + (f", top_p={top_p}" if top_p < 1 else "")
+    return Work(
+        f"sample, {kind}, {knobs.replace('temperature', 'T')}, V={vocab:,}",
+        "sample",
+        f"rheostat.sample(row, {knobs}, seed=7)",
+        on_rows(kind, vocab),
+        peer=("sample", temperature, top_p) if kind not in ADVERSARIAL else (),
+        **targets,
+    )
+
+
+# (goal, bar) by vocabulary.
+PEAKED = {SMALL: (1.6, 3.5), REAL: (2.2, 4.5), LONG: (2.2, 5.5), WIDE: (2.2, 5.5)}
+SAMPLE = [
+    *(
+        sampling(kind, vocab, 0.8, goal=goal, bar=bar)
+        for kind in ("peaked", "real")
+        for vocab, (goal, bar) in PEAKED.items()
+    ),
+    sampling("real", REAL, 1.5, goal=6, bar=24),
+    sampling("flat", LONG, 1.5, goal=8, bar=38),
+    sampling("all equal", LONG, 1.0, goal=8, bar=52),
+    sampling("eight values", LONG, 1.0, goal=8, bar=34),
+    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=40),
+    sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=7),
+    sampling("flat", LONG, 1.5, 1, goal=4, bar=6.5),
+    *(sampling(kind, LONG, 1.0, goal=30, bar=64) for kind in ADVERSARIAL),
+]
+
+SOFTMAX = [
+    Work(
+        f"softmax{note}, {kind}, V={LONG:,}",
+        "softmax",
+        f"rheostat.softmax(row{argument})",
+        on_rows(kind, LONG),
+        goal=5,
+        bar=8,
+        peer=("softmax",),
+    )
+    for kind in ("peaked", "flat")
+    for note, argument in (("", ""), (" into out", ", out=out"))
+] + [
+    Work(
+        f"log_softmax, {kind}, V={vocab:,}",
+        "softmax",
+        "rheostat.log_softmax(row)",
+        on_rows(kind, vocab),
+        peer=("log_softmax",),
+    )
+    for kind, vocab in (("real", REAL), ("peaked", LONG))
+]
+
+
+@cache
+def matrices() -> list[np.ndarray]:
+    """32 recorded rows each, together larger than any cache."""
+    return [batch(LONG, first=first) for first in range(BEYOND_THE_CACHE)]
+
+
+@cache
+def halves(dtype: type) -> list[np.ndarray]:
+    """The same in 16 bits."""
+    return [matrix.astype(dtype) for matrix in matrices()]
+
+
+def on_matrices(library: ModuleType) -> list[Names]:
+    """Each use of `next` is another matrix, so it comes from memory."""
+    shared = {"np": np, "rheostat": library, "out": np.empty_like(matrices()[0]), "streams": np.arange(32)}
+    return [{**shared, "floats": cycle(matrices())}]
+
+
+def in_16_bits(dtype: type) -> Callable[[ModuleType], list[Names]]:
+    """`halves` of that type, beside `floats` of the same values."""
+
+    def names(library: ModuleType) -> list[Names]:
+        rounded = [half.astype(np.float32) for half in halves(dtype)]
+        return [{**on_matrices(library)[0], "floats": cycle(rounded), "halves": cycle(halves(dtype))}]
+
+    return names
+
+
+def row_in_16_bits(dtype: type) -> Callable[[ModuleType], list[Names]]:
+    """`half`, and `row` of the same values in float32."""
+
+    def names(library: ModuleType) -> list[Names]:
+        halved = [np.resize(row, LONG).astype(dtype) for row in rows("real", REAL)[:8]]
+        return [
+            {"np": np, "rheostat": library, "half": half, "row": half.astype(np.float32)} for half in halved
+        ]
+
+    return names
+
+
+KNOBS = "temperature=0.8, top_p=0.9, seed=7"
+ALL = f"{KNOBS}, stream=streams"
+BATCH = [
+    Work(
+        f"sample, 32 real rows from memory, V={LONG:,}",
+        "batch",
+        f"rheostat.sample(next(floats), {ALL})",
+        on_matrices,
+        goal=2.2,
+        bar=5,
+        yardstick="np.max(next(floats))",
+    ),
+    Work(
+        f"softmax into out, 32 real rows from memory, V={LONG:,}",
+        "batch",
+        "rheostat.softmax(next(floats), out=out)",
+        on_matrices,
+        yardstick="np.max(next(floats))",
+    ),
+    Work(
+        "the 32 rows, 2 threads beside 1",
+        "batch",
+        f"rheostat.sample(next(floats), {ALL})",
+        on_matrices,
+        goal=0.54,
+        yardstick=f"rheostat.sample(next(floats), {ALL})",
+        setup=f"rheostat.set_num_threads(2); rheostat.sample(next(floats), {ALL})",
+        yardstick_setup=f"rheostat.set_num_threads(1); rheostat.sample(next(floats), {ALL})",
+    ),
+]
+
+DTYPE = [
+    work
+    for dtype in (np.float16, ml_dtypes.bfloat16)
+    for work in (
+        Work(
+            f"sample, {dtype.__name__} beside float32, V={LONG:,}",
+            "16 bits",
+            f"rheostat.sample(half, {KNOBS})",
+            row_in_16_bits(dtype),
+            goal=1,
+            bar=2.8,
+            yardstick=f"rheostat.sample(row, {KNOBS})",
+        ),
+        Work(
+            f"sample, 32 rows from memory, {dtype.__name__} beside float32",
+            "16 bits",
+            f"rheostat.sample(next(halves), {ALL})",
+            in_16_bits(dtype),
+            goal=1,
+            yardstick=f"rheostat.sample(next(floats), {ALL})",
+        ),
+    )
+]
+
+CHAIN = [
+    Work(
+        f"sample, packed bitmask, 1 % allowed, V={LONG:,}",
+        "chain",
+        f"rheostat.sample(row, bitmask=words, {KNOBS})",
+        on_rows("peaked", LONG, words=bitmask(LONG, 0.01)),
+        goal=3,
+        bar=7.5,
+    ),
+    Work(
+        f"full chain beside top_p, real, V={LONG:,}",
+        "chain",
+        "rheostat.sample(row, seed=7, **full_chain)",
+        on_rows("real", LONG, full_chain=FULL_CHAIN, top_p=TOP_P),
+        goal=1.5,
+        bar=1.5,
+        yardstick="rheostat.sample(row, seed=7, **top_p)",
+    ),
+    Work(
+        f"full chain beside top_p, peaked, V={LONG:,}",
+        "chain",
+        "rheostat.sample(row, seed=7, **full_chain)",
+        on_rows("peaked", LONG, full_chain=FULL_CHAIN_PEAKED, top_p=TOP_P),
+        goal=1.5,
+        bar=1.5,
+        yardstick="rheostat.sample(row, seed=7, **top_p)",
+    ),
+    Work(
+        f"full chain beside top_p, 32 real rows from memory, V={LONG:,}",
+        "chain",
+        "rheostat.sample(next(floats), seed=7, stream=streams, **full_chain)",
+        lambda library: [{**on_matrices(library)[0], "full_chain": FULL_CHAINS, "top_p": TOP_P}],
+        goal=1.5,
+        yardstick="rheostat.sample(next(floats), seed=7, stream=streams, **top_p)",
+    ),
+]
+
+CALL = [
+    Work(
+        "sample, 32 tokens",
+        "call",
+        f"rheostat.sample(row, {KNOBS})",
+        on_rows("flat", 32, one=np.ones(1, np.float32)),
+        goal=0.25,
+        bar=0.95,
+        yardstick="np.max(one)",
+    ),
+]
+
+
+def on_stops(count: int) -> Callable[[ModuleType], list[Names]]:
+    """A matcher, a batch of 32 rows with ids of its table, and 64 pieces at once."""
+
+    def names(library: ModuleType) -> list[Names]:
+        stops = library.StopSet(STOPS[count])
+        table = library.TokenTable.from_bytes([b" the", b"tokn"])
+        one = {"matcher": stops.matcher(), "nothing": Nothing(), "pieces": [" the"] * 64}
+        return [{**one, "batch": stops.batch(32), "ids": np.arange(32) % 2, "table": table}]
+
+    return names
+
+
+STOP = [
+    *(
+        Work(
+            f"StopMatcher.feed, {count} stop{'s' * (count > 1)}",
+            "stop",
+            'matcher.feed(" the")',
+            on_stops(count),
+            goal=4,
+            bar=5,
+            yardstick='nothing.feed(" the")',
+            peer=("stop", count),
+        )
+        for count in STOPS
+    ),
+    Work(
+        "StopMatcher.feed_many, each of 64 pieces, 64 stops",
+        "stop",
+        "matcher.feed_many(pieces)",
+        on_stops(64),
+        goal=0.65,
+        bar=3.5,
+        yardstick='nothing.feed(" the")',
+        pieces=64,
+    ),
+    Work(
+        "StopBatch.feed_ids, each of 32 rows, 64 stops",
+        "stop",
+        "batch.feed_ids(ids, table)",
+        on_stops(64),
+        goal=0.65,
+        bar=4.5,
+        yardstick='nothing.feed(" the")',
+        pieces=32,
+    ),
+]
+
+SIMD = [
+    Work(
+        f"AVX2 beside AVX-512, {kind}, V={LONG:,}",
+        "AVX2",
+        f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
+        on_rows(kind, LONG, set_level=rheostat._rheostat._set_simd_level),
+        goal=1.8,
+        bar=2.5,
+        yardstick=f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
+        setup="set_level('avx2')",
+        yardstick_setup=f"set_level({LEVEL!r})",
+    )
+    for kind, temperature in (("peaked", 0.8), ("flat", 1.5))
+    if LEVEL == "avx512"
+]
+
+WORKS = [*SAMPLE, *SOFTMAX, *BATCH, *DTYPE, *CHAIN, *CALL, *STOP, *SIMD]
+
+
+def topic(name: str) -> list[Work]:
+    """The part of the table with that topic."""
+    return [work for work in WORKS if work.topic == name]
+
+
+@cache
+def expected(work: Work) -> list[Any]:
+    """What the reference answers for each row: once a session."""
+    return [eval(work.statement, names) for names in work.names(rheostat.reference)]
+
+
+@cache
+def check(work: Work) -> None:
+    """What is timed is right, under the setup it is timed under."""
+    for around, names, answer in zip(work.names(rheostat), work.names(rheostat), expected(work), strict=True):
+        exec(work.setup, around)
+        np.testing.assert_equal(eval(work.statement, names), answer)
+        exec(work.yardstick_setup, around)

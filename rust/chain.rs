@@ -11,6 +11,7 @@ use crate::nucleus;
 use crate::scratch::Scratch;
 use crate::select;
 use crate::simd::{self, Level};
+use crate::survey::Survey;
 use crate::urn::Urn;
 use crate::verify::Weighed;
 use crate::{Error, Knobs, Step};
@@ -27,6 +28,8 @@ pub struct Kept<'a> {
     narrowed: bool,
     maximum: f32,
     temperature: f64,
+    /// What a survey of the row has told; its cells stand in the scratch.
+    survey: Option<Survey>,
 }
 
 /// Runs the chain over a row.
@@ -39,7 +42,25 @@ pub fn keep<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    Ok(keep_checked(row, law::check_row(row)?, knobs, chain, scratch))
+    let mut kept = Kept::read(row, first_top_p(chain.iter().copied(), knobs), scratch)?;
+    for step in chain {
+        kept.take(*step, knobs);
+    }
+    Ok(kept)
+}
+
+/// The scale at which top-p is the first to look at the row, if it is.
+#[must_use]
+pub fn first_top_p(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Option<f32> {
+    let mut temperature = 1.0;
+    for step in chain.into_iter().filter(|step| step.is_set(knobs)) {
+        match step {
+            Step::Temperature if knobs.temperature > 0.0 => temperature = knobs.temperature,
+            Step::TopP => return Some(law::scale_of(temperature)),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// [`keep`] for a row whose maximum [`law::check_row`] has given.
@@ -62,7 +83,22 @@ impl<'a> Kept<'a> {
     /// Everything, before any step, of a row whose maximum [`law::check_row`] has given.
     #[must_use]
     pub fn whole(row: &'a [f32], maximum: f32, scratch: &'a mut Scratch) -> Self {
-        Self { row, scratch, narrowed: false, maximum, temperature: 1.0 }
+        Self { row, scratch, narrowed: false, maximum, temperature: 1.0, survey: None }
+    }
+
+    /// Everything, before any step, of a row that nobody has looked at yet. Where top-p will be the first to do so,
+    /// at a scale that is given, one read serves both.
+    ///
+    /// # Errors
+    /// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
+    pub fn read(row: &'a [f32], top_p_at: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
+        let scale = top_p_at.filter(|_| row.len() >= nucleus::LONG);
+        let survey = scale.and_then(|scale| Survey::of(row, scale, &mut scratch.cells));
+        let maximum = match survey {
+            Some(survey) => survey.maximum(row, &scratch.cells),
+            None => law::check_row(row)?,
+        };
+        Ok(Self { survey, ..Self::whole(row, maximum, scratch) })
     }
 
     /// One step of a chain, if the knobs ask for it. (XTC acts wherever its probability is not 0: chance has
@@ -236,7 +272,8 @@ impl<'a> Kept<'a> {
     fn keep_top_p(&mut self, p: f64) {
         let scale = law::scale_of(self.temperature);
         if !self.narrowed {
-            nucleus::keep(self.row_at(scale), p, self.scratch);
+            let survey = self.survey.filter(|survey| survey.scale() == scale);
+            nucleus::keep(self.row_at(scale), survey, p, self.scratch);
             self.narrowed = true;
             return;
         }
@@ -332,7 +369,7 @@ impl<'a> Kept<'a> {
     /// Makes ready to draw: one exact pass over what is kept.
     #[must_use]
     pub fn into_urn(self) -> Urn<'a> {
-        let Self { row, scratch, narrowed, maximum, temperature } = self;
+        let Self { row, scratch, narrowed, maximum, temperature, .. } = self;
         let Scratch { xs, ids, weights, sums, .. } = scratch;
         let (logits, ids) = if narrowed { (xs.as_slice(), Some(ids.as_slice())) } else { (row, None) };
         Urn::new(logits, ids, maximum, law::scale_of(temperature), weights, sums)

@@ -31,10 +31,11 @@ impl LogProbs {
         Self { maximum: maximum.into(), temperature, ln_sum: law::ln(sum as f64 / law::UNIT as f64) }
     }
 
-    /// The logarithm of a kept token's probability.
+    /// The logarithm of a kept token's probability. The 0.0 makes 0.0 of -0.0, which else would tell the sign of
+    /// a maximum that is 0.
     #[must_use]
     pub fn of(&self, x: f32) -> f64 {
-        (f64::from(x) - self.maximum) / self.temperature - self.ln_sum
+        (f64::from(x) - self.maximum) / self.temperature - self.ln_sum + 0.0
     }
 }
 

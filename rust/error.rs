@@ -100,7 +100,7 @@ pub enum Error {
     },
 }
 
-/// The value in an error's sentence: printed as Python prints it.
+/// The value in an error's sentence: printed to the letter as Python's `repr` prints it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// A float.
@@ -134,11 +134,43 @@ impl Error {
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Float(value) if value.is_nan() => f.write_str("nan"),
-            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Float(value) => write_float(f, *value),
             Self::Int(value) => write!(f, "{value}"),
         }
     }
+}
+
+/// The fewest digits that give the value back, and of those the nearest to it: where two are as near, Rust's own
+/// shortest takes the upper one, Python the even one.
+fn write_float(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
+    if value.is_nan() {
+        return f.write_str("nan");
+    }
+    if value.is_infinite() {
+        return f.write_str(if value > 0.0 { "inf" } else { "-inf" });
+    }
+    let shortest = format!("{:e}", value.abs()); // 1.25e-7
+    let count = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let nearest = format!("{:.*e}", count - 1, value.abs());
+    let text = if nearest.parse() == Ok(value.abs()) { nearest } else { shortest };
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if value.is_sign_negative() {
+        f.write_str("-")?;
+    }
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return write!(f, "{digits}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    let mut digits = digits.replace('.', "");
+    if exponent < 0 {
+        return write!(f, "0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1));
+    }
+    let whole = exponent as usize + 1;
+    while digits.len() <= whole {
+        digits.push('0');
+    }
+    write!(f, "{}.{}", &digits[..whole], &digits[whole..])
 }
 
 impl fmt::Display for Error {

@@ -14,6 +14,7 @@
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`select`] | where the order is cut, in linear time |
+//! | [`survey`] | one read that tells a row's maximum and an interval for its sum |
 //! | [`nucleus`] | top-p of a whole row, mostly without its exact sum |
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
 //! | [`cuts`] | filters that look at the whole kept set |
@@ -54,6 +55,7 @@ pub mod simd;
 pub mod softmax;
 pub mod state;
 pub mod stop;
+pub mod survey;
 pub mod threads;
 pub mod tokens;
 pub mod urn;

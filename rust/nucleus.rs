@@ -2,13 +2,10 @@
 //! interval for Z, exact integers are taken for the few tokens that can be in the nucleus, and only where the
 //! interval leaves the cut open is the exact sum of the row taken.
 //!
-//! 1. **Cells.** One pass adds the float weights v of 16 logits at a time into a cell, in float32. A sum of
-//!    16 non-negative floats is within a factor (1 + 2**-24)**15 of the exact one, and W = rint(v) within 1/2
-//!    of v (below 2**-100, where the law says 0, the pass may say up to 2**-56). So with Zf the sum of the
-//!    cells, taken in float64, Z is in Zf * (1 +- 1e-6) +- vocab.
+//! 1. **Survey.** One read gives an interval for Z and rough sums of cells of 16 logits (see [`crate::survey`]).
 //! 2. **Candidates.** A prefix of the order, all logits at or above some cut, contains the nucleus when its
-//!    exact mass reaches the target's upper end. A weight of at least v lies in a cell of at least
-//!    v * (1 - 1e-6), so only blocks with such a cell are looked into. The windows widen until one is enough.
+//!    exact mass reaches the target's upper end. A cell is at least each of its rough weights, so only blocks
+//!    with a cell as large as the cut's own are looked into. The windows widen until one is enough.
 //! 3. **Certificate.** The candidates' cut for the target's lower end is the nucleus if its mass also reaches
 //!    the upper end, since every target between the two has the same shortest prefix. If not, Z is taken
 //!    exactly.
@@ -22,6 +19,7 @@ use crate::law;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut};
 use crate::simd::{self, Level};
+use crate::survey::Survey;
 
 /// How a nucleus was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,29 +46,28 @@ pub struct Row<'a> {
 }
 
 /// Distances from the maximum, in powers of two of the weight, within which candidates are looked for.
-const WINDOWS: [f64; 10] = [4.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 16.0];
+const WINDOWS: [f64; 5] = [6.0, 8.0, 10.0, 13.0, 16.0];
 
-/// The relative error of a cell and of the sum of cells: (1 + 2**-24)**15 and some float64 operations.
-const CELL_ERROR: f64 = 1e-6;
-
-/// From so large a share of the row on, candidates are too many to be worth it: 1 / WIDE.
-const WIDE: f64 = 4.0;
+/// From so large a share of hot cells on, 1 / WIDE of the row, candidates are too many to be worth it.
+const WIDE: usize = 48;
 
 /// Rows shorter than this are not worth a filter.
-const LONG: usize = 1 << 11;
+pub const LONG: usize = 1 << 11;
 
 /// Logits in a sample, and the part of the mass below the cut by which it is distrusted on either side.
 const SAMPLE: usize = 1 << 12;
 const DISTRUST: f64 = 0.2;
 
-/// Leaves the nucleus of probability p, 0 < p < 1, in the scratch's `xs` and `ids`.
-pub fn keep(row: Row<'_>, p: f64, scratch: &mut Scratch) -> Tier {
+/// Leaves the nucleus of probability p, 0 < p < 1, in the scratch's `xs` and `ids`. `survey` is of this row and
+/// scale, its cells in the scratch; None where there is none.
+pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Tier {
     if row.logits.len() >= LONG {
-        let sum = simd::sum_cells(Level::current(), row.logits, row.maximum, row.scale, &mut scratch.cells);
-        if let Some(tier) = row.keep_among_candidates(p, sum, scratch) {
+        let survey =
+            survey.or_else(|| Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells));
+        if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return tier;
         }
-        if row.keep_by_band(p, sum, scratch).is_some() {
+        if row.keep_by_band(p, scratch).is_some() {
             return Tier::Band;
         }
     }
@@ -88,21 +85,20 @@ impl Row<'_> {
         logit.next_down().max(f32::MIN)
     }
 
-    fn keep_among_candidates(&self, p: f64, sum: f64, scratch: &mut Scratch) -> Option<Tier> {
+    fn keep_among_candidates(&self, survey: &Survey, p: f64, scratch: &mut Scratch) -> Option<Tier> {
         let level = Level::current();
-        let slack = self.logits.len() as f64 + 2.0;
-        let low = law::share(p, (sum * (1.0 - CELL_ERROR) - slack).max(1.0) as u64);
-        let high = law::share(p, (sum * (1.0 + CELL_ERROR) + slack) as u64);
+        let (low, high) = survey.sum_between(self.maximum, self.logits.len());
+        let (low, high) = (law::share(p, low), law::share(p, high));
         for window in WINDOWS {
             let logit = self.logit_at(-window);
-            let hot = self.weight_of(logit) * (1.0 - 2.0 * CELL_ERROR as f32);
-            // The cells that are hot hold at least what the candidates do.
+            let hot = survey.least_cell(logit);
             let (mass, count) = simd::sum_hot(level, &scratch.cells, hot);
-            if mass * (1.0 + 2.0 * CELL_ERROR) < low as f64 {
-                continue;
-            }
-            if count > self.logits.len() as f64 / WIDE {
+            if count > self.logits.len() / WIDE {
                 return None;
+            }
+            // The hot cells hold at least what the candidates do.
+            if f64::from(mass) < 0.999 * p * survey.rough_sum() {
+                continue;
             }
             let Scratch { xs, ids, cells, .. } = &mut *scratch;
             xs.clear();
@@ -123,9 +119,10 @@ impl Row<'_> {
         None
     }
 
-    fn keep_by_band(&self, p: f64, sum: f64, scratch: &mut Scratch) -> Option<()> {
-        let (below, above) = self.estimate(p, sum, scratch);
+    fn keep_by_band(&self, p: f64, scratch: &mut Scratch) -> Option<()> {
         let level = Level::current();
+        let sum = simd::sum_weights(level, self.logits, self.maximum, self.scale) as f64;
+        let (below, above) = self.estimate(p, sum, scratch);
         let (z, mass) =
             simd::sum_weights_and_above(level, self.logits, self.maximum, self.scale, above.next_up());
         let target = law::share(p, z);
@@ -164,13 +161,6 @@ impl Row<'_> {
         let high = if upper == 0 { self.maximum } else { cut(scratch, upper).logit };
         let low = if lower == 0 { self.maximum } else { cut(scratch, lower).logit };
         (low.max(f32::MIN), high)
-    }
-
-    /// The float weight v of a logit.
-    fn weight_of(&self, logit: f32) -> f32 {
-        let mut weight = [0.0];
-        simd::store_weights(Level::current(), &[logit], self.maximum, self.scale, &mut weight);
-        weight[0]
     }
 
     /// Leaves in the scratch the logits within the bounds.

@@ -107,11 +107,10 @@ impl Penalties {
         let counted = if self.frequency_penalty == 0.0 { "presence_penalty" } else { "frequency_penalty" };
         let counted_value =
             if self.frequency_penalty == 0.0 { self.presence_penalty } else { self.frequency_penalty };
+        // Of a bias the value is the token's own, looked for when it is told.
         let steps: [(&str, &str, f64, Step<'_>); 5] = [
-            ("logit_bias", "logit_bias", f64::INFINITY, &|row| self.bias(row)),
-            ("sequence_bias", "sequence_bias", f64::INFINITY, &|row| {
-                self.bias_sequences(row, moment.history)
-            }),
+            ("logit_bias", "logit_bias", 0.0, &|row| self.bias(row)),
+            ("sequence_bias", "sequence_bias", 0.0, &|row| self.bias_sequences(row, moment.history)),
             ("repetition_penalty", "repetition_penalty", self.repetition_penalty, &|row| {
                 self.penalize_repetition(row, moment.memory.repeated());
             }),
@@ -130,6 +129,11 @@ impl Penalties {
                 return Err(Stopped::BadRow);
             }
             if let Some(token) = row.infinite {
+                let value = match name {
+                    "logit_bias" => self.largest_bias(token),
+                    "sequence_bias" => self.largest_sequence_bias(token, moment.history),
+                    _ => value,
+                };
                 return Err(Stopped::Infinite { argument, value, token });
             }
             if row.takes {
@@ -166,6 +170,26 @@ impl Penalties {
                 row.set(id, |x| x + sum);
             }
         });
+    }
+
+    /// Of what the token gets added.
+    fn largest_bias(&self, token: usize) -> f64 {
+        let biases = self.logit_bias.iter().flat_map(|biases| biases.iter());
+        biases
+            .filter(|(id, _)| *id as usize == token)
+            .map(|(_, bias)| *bias)
+            .fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The same for what its sequences get added.
+    fn largest_sequence_bias(&self, token: usize, history: &History) -> f64 {
+        let biases = self.sequence_bias.iter().flat_map(|biases| biases.iter());
+        let completed = biases.filter(|(sequence, _)| {
+            sequence
+                .split_last()
+                .is_some_and(|(last, others)| *last as usize == token && history.all().ends_with(others))
+        });
+        completed.map(|(_, bias)| *bias).fold(f64::NEG_INFINITY, f64::max)
     }
 
     fn penalize_repetition(&self, row: &mut Row<'_>, repeated: &[(u32, u32)]) {

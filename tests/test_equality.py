@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import rheostat
-from rheostat import _rheostat, reference
+from rheostat import SamplingParams, _rheostat, reference
 from support import (
     LENGTHS,
     LEVELS,
@@ -170,6 +170,25 @@ def test_real_rows_in_float32_and_in_float16_with_its_ties(level):
         check_softmax(row, 0.8, level)
         check_sampling(row, level, temperature=0.8, top_p=0.9)
         check_sampling(row, level, temperature=1.5, top_p=0.95, top_k=500)
+
+
+@pytest.mark.parametrize("n", [2, 17, 41, 257, 4095])
+@pytest.mark.parametrize("first", [0.0, -0.0])
+@pytest.mark.parametrize("knobs", [{}, {"top_k": 1}, {"top_p": 0.3}, {"temperature": 0}, {"typical_p": 0.5}])
+def test_zeros_of_either_sign_are_one_number(n, first, knobs, level):
+    row = np.full(n, -first, np.float32)
+    row[0] = first
+    everything = ("raw_logprob", "rank", "kept_count", "kept_mass", "entropy")
+    params = SamplingParams(seed=1, logprobs=3, report=everything, **knobs)
+    scores = reference.logprobs(row, [0, n - 1], top=3, **knobs)
+    token = reference.Sampler(params, n).sample(row)
+    assert not any(np.signbit(value) for value in (token.logprob, token.entropy) if value == 0)
+    for name in LEVELS:
+        assert level(name)
+        check_softmax(row, 0.7, level)
+        for wanted, found in zip(scores, rheostat.logprobs(row, [0, n - 1], top=3, **knobs), strict=True):
+            np.testing.assert_array_equal(found.view(np.int64), wanted.view(np.int64), name)
+        assert repr(rheostat.Sampler(params, n).sample(row)) == repr(token)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])

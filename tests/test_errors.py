@@ -254,3 +254,106 @@ def test_both_raise_or_neither(arguments, is_row):
     if arguments.get("u", 0) is None:
         arguments["seed"] = 1
     assert_same_outcome(lambda api: api.sample(ROW if is_row else BATCH, **arguments))
+
+
+@pytest.mark.parametrize(
+    ("knobs", "told", "value"),
+    [
+        ({"logit_bias": {0: 3e38, 1: 1.0}}, "logit_bias", 3e38),
+        ({"logit_bias": {0: 3e38, np.int64(0): 2.5e38}}, "logit_bias", 2.5e38),
+        (
+            {"sequence_bias": {(1, 0): 3e38, (0,): 1.0, (2, 0): 3.1e38}, "output_ids": [1]},
+            "sequence_bias",
+            3e38,
+        ),
+        (
+            {"sequence_bias": {(1, 0): 2e38, (0,): 3e38, (1, 1, 0): -np.inf}, "output_ids": [1, 1]},
+            "sequence_bias",
+            3e38,
+        ),
+        ({"presence_penalty": -1e38, "output_ids": [0]}, "presence_penalty", -1e38),
+    ],
+)
+def test_what_takes_a_logit_to_infinity_is_told_as_it_was_given(api, knobs, told, value):
+    with pytest.raises(KnobError) as raised:
+        api.process(np.array([3e38, 1, -2], np.float32), **knobs)
+    error = raised.value
+    assert (
+        str(error)
+        == f"{told} must leave every logit below +inf, got {value!r} which does not at row 0, token 0"
+    )
+    assert (error.argument, error.value) == (told, value)
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"seed": np.int64(3)},
+        {"seed": np.array(3)},
+        {"u": np.uint64(2**64 - 1)},
+        {"seed": [1, 2], "vocab_size": np.int32(9)},
+        {"seed": [1, 2], "vocab_size": np.array([3, 9])},
+        {"seed": [1, 2], "vocab_size": [np.int64(9), None]},
+        {"seed": [1, 2], "vocab_size": 10**400},
+        {"seed": np.array([-1, 2])},
+        {"seed": [1, 2], "top_k": np.array([1, -2])},
+        {"seed": [1, 2], "top_k": -(10**400)},
+        {"seed": [1, 2], "top_p": np.array([0.5, 2.5], np.float32)},
+    ],
+    ids=repr,
+)
+def test_the_value_of_an_error_is_a_plain_number(knobs):
+    errors = []
+    for api in (rheostat, rheostat.reference):
+        with pytest.raises(KnobError) as raised:
+            api.sample(np.zeros((2, 4), np.float32), **knobs)
+        errors.append(raised.value)
+    assert str(errors[0]) == str(errors[1])
+    assert errors[0].value == errors[1].value
+    assert {type(error.value) for error in errors} in ({int}, {float})
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (np.array([1, 0, 1], np.uint8), "a boolean mask or ids, got an array of uint8 from answers"),
+        (np.array([1.0]), "a boolean mask or ids, got an array of float64 from answers"),
+        ([[1], [1, 2]], "a boolean mask or ids, got a ragged list from answers"),
+        ((1, (2, 0)), "a boolean mask or ids, got a ragged list from answers"),
+    ],
+)
+def test_an_answer_that_could_be_either_is_refused_in_one_sentence(api, answer, text):
+    def answers(ids, logits, probabilities):
+        return answer
+
+    with pytest.raises(TypeError) as raised:
+        api.kept([0.0, 1.0, 2.0], chain=(answers,))
+    assert str(raised.value) == f"chain must have callables that return {text}"
+    with pytest.raises(TypeError) as raised:
+        api.explain([0.0, 1.0, 2.0], seed=1, chain=(answers,))
+    assert str(raised.value) == f"chain must have callables that return {text}"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_distance_is_no_warning(api):
+    x = np.array([3e38, -3e38, 1], np.float32)
+    assert api.kept(x, top_n_sigma=1e308).tolist() == [0, 1, 2]
+
+
+def test_numbers_are_printed_as_python_prints_them():
+    rng = np.random.default_rng(0)
+    values = [10.0**power * digit for power in range(-320, 308) for digit in (1, 1.5, 9.999999999999999)]
+    values += rng.integers(0, 2**63, 5000).view(np.float64).tolist()
+    values += (rng.integers(2**40, 2**52, 3000) + 0.125 * rng.integers(0, 8, 3000)).tolist()  # ties of digits
+    values += [2.0**power for power in range(-1074, 1024)]
+    values += [0.1 + 0.2, 5e-324, 1e16, 9999999999999998.0, 1e22, 123456789012345680.0, 1e-4, 1e-5, 1e39, INF]
+    for value in values:
+        if value > 0:
+            with pytest.raises(KnobError) as raised:
+                rheostat.softmax([0.0], temperature=-value)
+            assert str(raised.value) == f"temperature must be 0 or in [1e-30, 1e30], got {-value!r}"
+    for value in (NAN, INF, -INF, -0.0, 0.0, 2.0, 1e16):
+        assert_same_outcome(lambda api: api.sample([0.0], u=0, top_p=value))  # noqa: B023
+    assert_same_outcome(lambda api: api.softmax([1e300]))
+    assert_same_outcome(lambda api: api.logprobs([0.0], 0, top=2**20 + 1))
+    assert_same_outcome(lambda api: api.logprobs([0.0], 0, top=10**400))

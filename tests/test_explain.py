@@ -1,13 +1,17 @@
 """An explanation tells what the implementation did: the same token, the same sets, masses that add up."""
 
+import inspect
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
+import rheostat
 from hypothesis import given
 from hypothesis import strategies as st
 from rheostat import KnobError, SamplingParams
 from rows_strategy import few, rows, temperatures
+from support import peers
 
 X = np.random.default_rng(4).normal(size=300).astype(np.float32) * 3
 KNOBS = {"temperature": 0.8, "top_k": 50, "top_p": 0.9, "min_p": 0.02, "banned_token_ids": [5, 7]}
@@ -156,8 +160,225 @@ def test_it_takes_one_row_and_one_chance(api):
 def test_errors_are_those_of_sample(api):
     with pytest.raises(KnobError, match=r"top_p must be in \(0, 1\], got 2"):
         api.explain(X, top_p=2)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'top_q'"):
+    with pytest.raises(TypeError, match=r"^explain\(\) got an unexpected keyword argument 'top_q'$"):
         api.explain(X, top_q=2)
+    with pytest.raises(TypeError, match=r"^explain\(\) got an unexpected keyword argument 'top_q'$"):
+        api.explain(X, SamplingParams(), top_q=2)
+
+
+def test_its_signature_names_every_knob(api):
+    own = inspect.signature(api.explain).parameters
+    sample = inspect.signature(api.sample).parameters
+    assert set(own) == {*sample, "params", "table", "top"}
+    assert all(own[name].default == parameter.default for name, parameter in sample.items())
+    assert own["top"].default == 10
+
+
+def test_a_callable_is_called_once_and_what_it_said_is_told(api):
+    chance = np.random.default_rng(5)
+    calls = []
+
+    def some(ids, logits, probabilities):
+        calls.append(ids[chance.random(ids.size) < 0.3])
+        return calls[-1]
+
+    class Reused:
+        """Answers from the same memory every time."""
+
+        def __init__(self):
+            self.mask = np.zeros(300, bool)
+
+        def __call__(self, ids, logits, probabilities):
+            mask = self.mask[: ids.size]
+            mask[:] = np.arange(ids.size) < ids.size - 1
+            return mask
+
+    for seed in range(40):
+        calls.clear()
+        reused = Reused()
+        explained = api.explain(X, seed=seed, top_k=60, chain=("top_k", some, reused, reused))
+        assert len(calls) == 1
+        first, second, third = (step.ids for step in explained.steps[-3:])
+        assert first.tolist() == calls[0].tolist()
+        assert (second.tolist(), third.tolist()) == (first[:-1].tolist(), first[:-2].tolist())
+        again = api.explain(X, seed=seed, top_k=60, chain=("top_k", lambda *_: third))  # noqa: B023
+        assert explained.token_id == again.token_id
+        assert explained.token_id in third
+
+
+def test_a_callable_that_writes_to_the_callers_logits_changes_nothing_that_is_told(api):
+    x = X.copy()
+
+    def sly(ids, logits, probabilities):
+        x[:] = np.nan
+        return probabilities > 0.01
+
+    explained = api.explain(x, seed=1, chain=(sly,))
+    assert explained.token_id == api.sample(X, seed=1, chain=(lambda ids, x, p: p > 0.01,))
+
+
+class Tensor:
+    """What torch's tensors are to `explain`: a name of their own, and `tolist`."""
+
+    def __init__(self, values, dtype=None):
+        self.values = np.asarray(values, dtype)
+        self.ndim = self.values.ndim
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def tolist(self):
+        return self.values.tolist()
+
+
+@pytest.mark.parametrize("make", [np.array, Tensor])
+def test_settings_are_shown_as_plain_numbers(api, make):
+    knobs = {"top_k": make(2), "temperature": make(0.7, np.float32), "banned_token_ids": make([1, 2])}
+    explained = api.explain(X, seed=make(3), **knobs, bitmask=np.full(10, -1, np.int32))
+    settings = {step.name: step.setting for step in explained.steps}
+    assert settings == {
+        "input": "",
+        "bitmask": "10 words",
+        "banned_token_ids": "[1, 2]",
+        "temperature": "0.7",
+        "top_k": "2",
+    }
+    explained = api.explain(
+        X, seed=1, bad_words=[[np.int64(3), 11]], logit_bias={np.int64(4): np.float32(0.1)}
+    )
+    assert [step.setting for step in explained.steps[1:]] == ["[[3, 11]]", "{4: 0.1}"]
+
+
+@pytest.mark.parametrize(
+    ("top", "error", "text"),
+    [
+        (0, KnobError, "top must be at least 1, got 0"),
+        (-1, KnobError, "top must be at least 1, got -1"),
+        (2**20 + 1, KnobError, "top must be at most 1048576, got 1048577"),
+        (1.5, TypeError, "top must be an integer or one integer per row, got float"),
+        (True, TypeError, "top must be an integer or one integer per row, got bool"),
+        (None, TypeError, "top must be an integer or one integer per row, got NoneType"),
+        ([3], TypeError, "top must be an integer, got one per row"),
+    ],
+)
+def test_top_is_a_number_of_survivors(api, top, error, text):
+    with pytest.raises(error) as raised:
+        api.explain(X, seed=1, top=top)
+    assert str(raised.value) == text
+
+
+def test_one_survivor_listed_is_the_drawn_one(api):
+    explained = api.explain(X, seed=1, top=np.int64(1))
+    assert [survivor.token_id for survivor in explained.survivors] == [explained.token_id]
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "text"),
+    [
+        (3, TypeError, "table must give bytes or text for each token id, got int"),
+        ({}, KnobError, "table must give bytes or text for each token id, got nothing for 2"),
+        (["a"], KnobError, "table must give bytes or text for each token id, got nothing for 2"),
+        ([1, 2, 3], TypeError, "table must give bytes or text for each token id, got int for 2"),
+    ],
+)
+def test_a_table_without_the_tokens_is_refused_in_one_sentence(api, table, error, text):
+    with pytest.raises(error) as raised:
+        api.explain([0.0, 1.0, 2.0], temperature=0, table=table)
+    assert str(raised.value) == text
+
+
+def test_wide_letters_stand_in_line(api):
+    table = [
+        "abc",
+        "\N{CJK UNIFIED IDEOGRAPH-65E5}\N{CJK UNIFIED IDEOGRAPH-672C}" * 20,
+        "e\N{COMBINING ACUTE ACCENT}",
+    ]
+    lines = str(api.explain([0.0, 0.0, 0.0], seed=1, table=table)).splitlines()
+
+    def width(text):
+        wide = sum(unicodedata.east_asian_width(letter) == "W" for letter in text)
+        return len(text) + wide - text.count("\N{COMBINING ACUTE ACCENT}")
+
+    start = lines.index(next(line for line in lines if line.startswith("token ")))
+    assert {width(line.removesuffix("  <- drawn")) for line in lines[start : start + 4]} == {70}
+
+
+def marks(figure):
+    """The marks of a picture in the order of its steps: name and place among the tokens, likeliest first."""
+    curves, strips = figure.axes
+    rank = {
+        label.get_text().split(": ")[0].split()[0]: at for at, label in enumerate(strips.get_yticklabels())
+    }
+    low, high = np.log(curves.get_xlim())
+    lines = [line for line in curves.get_lines() if list(line.get_ydata()) == [0, 1]]
+    places = [np.exp(low + line.get_xdata()[0] * (high - low)) for line in lines]
+    found = [(text.get_text(), place) for text, place in zip(curves.texts, places, strict=True)]
+    return sorted(found, key=lambda mark: rank[mark[0].split()[0]])
+
+
+def likely(ids, logits, probabilities):
+    return probabilities > probabilities.min()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "places"),
+    [
+        # the cuts of filters lie within the picture, however far they are
+        ({"temperature": 1.3, "min_p": 0.002, "top_k": 500, "top_p": 0.9}, {"min_p": 814.5, "top_k": 500.5}),
+        (
+            {"epsilon_cutoff": 1e-9, "top_k": 5, "chain": ("epsilon_cutoff", "top_k")},
+            {"epsilon_cutoff": None},
+        ),
+        # xtc cuts at the left
+        ({"xtc_probability": 1.0, "xtc_threshold": 0.01, "top_k": 50}, {"xtc": 8.5, "top_k": 50.5}),
+        ({"top_k": 3, "chain": ("top_k", likely)}, {"top_k": 3.5, "likely": 2.5}),
+        # a mask stands at the likeliest token that it forbids, or at the edge with its number
+        ({"banned_token_ids": ["first"], "top_k": 9}, {"banned_token_ids": 1, "top_k": 10.5}),
+        ({"banned_token_ids": ["last"], "top_k": 9}, {"banned_token_ids \N{RIGHTWARDS ARROW} 49,152": 200.5}),
+        ({"allowed_token_ids": range(0, 49152, 2)}, {"allowed_token_ids": None}),
+        ({"logit_bias": {5: -np.inf}, "top_p": 1e-9}, {"top_p": 1.5}),
+    ],
+)
+def test_every_step_that_removed_something_has_its_mark(knobs, places):
+    x = peers()[0][0]
+    order = np.argsort(-x, kind="stable")
+    ends = {"first": order[0], "last": order[-1]}
+    if "banned_token_ids" in knobs:
+        knobs = knobs | {"banned_token_ids": [ends[name] for name in knobs["banned_token_ids"]]}
+    explained = rheostat.explain(x, seed=4, **knobs)
+    found = marks(explained.plot())
+    assert [name.split()[0] for name, _ in found] == [step.name for step in explained.steps if step.removed]
+    for name, place in places.items():
+        assert name in dict(found)
+        assert place is None or dict(found)[name] == pytest.approx(place)
+
+
+def test_names_with_dollars_and_many_steps_are_drawn(tmp_path):
+    def keep(ids, logits, probabilities):
+        return ids
+
+    keep.__name__ = "$^$"
+    table = ["$$_$", "a $x$ b", "\\frac{$}", "$_$"]
+    explained = rheostat.explain([0.0] * 4, seed=4, table=table, chain=(keep,) * 30)
+    figure = explained.plot()
+    figure.savefig(tmp_path / "picture.png")
+    assert len(figure.axes[1].get_yticklabels()) == 30
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "text"),
+    [
+        (None, TypeError, "tokens must be an integer, got NoneType"),
+        ("x", TypeError, "tokens must be an integer, got str"),
+        (1.5, TypeError, "tokens must be an integer, got float"),
+        (True, TypeError, "tokens must be an integer, got bool"),
+        (0, KnobError, "tokens must be at least 1, got 0"),
+    ],
+)
+def test_tokens_of_a_picture_is_a_number(tokens, error, text):
+    with pytest.raises(error) as raised:
+        rheostat.explain(X, seed=1).plot(tokens)
+    assert str(raised.value) == text
 
 
 def test_the_picture_shows_before_after_and_the_cuts(api, tmp_path):
@@ -172,9 +393,9 @@ def test_the_picture_shows_before_after_and_the_cuts(api, tmp_path):
     labels = [label.get_text() for label in strips.get_yticklabels()]
     assert [label.split()[0] for label in labels[-3:]] == ["min_p", "top_k", "top_p"]
     assert labels[-1] == f"top_p 0.9: {explained.steps[-1].tokens_after}"
-    cuts = {text.get_text() for text in curves.texts}
-    assert cuts <= {step.name for step in explained.steps}
-    assert "min_p" in cuts
+    assert [mark.split()[0] for mark, _ in marks(figure)] == [
+        step.name for step in explained.steps if step.removed
+    ]
     figure.savefig(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 

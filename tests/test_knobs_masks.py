@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rheostat import SamplingParams
 from rheostat.errors import KnobError, LogitsError
 from rows_strategy import few
+from support import assert_same_outcome
 
 F = np.float32
 VOCAB = 70
@@ -75,6 +77,34 @@ def test_a_bitmask_is_for_all_rows_or_one_per_row(api):
         api.kept(x[0], bitmask=both)
     with pytest.raises(TypeError, match="bitmask must be an int32 array, got an array of int64"):
         api.kept(x, bitmask=np.ones(1, np.int64))
+
+
+# Two rows of two words each, where a transposed reading would give other rows.
+ALLOWED = [[0, 40], [1, 2, 63]]
+BITMASK = np.stack([packed(ids, 2) for ids in ALLOWED])
+LAYOUTS = {
+    "rows": BITMASK,
+    "columns": np.asfortranarray(BITMASK),
+    "transposed": np.ascontiguousarray(BITMASK.T).T,
+    "a part": np.asfortranarray(np.pad(BITMASK, 1))[1:-1, 1:-1],
+    "backwards": BITMASK[::-1, ::-1].copy()[::-1, ::-1],
+    "unaligned": np.frombuffer(b"." + BITMASK.tobytes(), np.uint8)[1:].view(np.int32).reshape(2, 2),
+}
+
+
+@pytest.mark.parametrize("bitmask", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_bitmask_is_read_row_by_row_however_it_lies_in_memory(api, bitmask):
+    x = np.zeros((2, 64), F)
+    assert [ids.tolist() for ids in api.kept(x, bitmask=bitmask)] == ALLOWED
+    assert api.sample(x, u=[2**64 - 1] * 2, bitmask=bitmask).tolist() == [40, 63]
+    for row, ids in enumerate(ALLOWED):
+        params = SamplingParams(seed=1, report=("kept_count",))
+        assert api.Sampler(params, 64).sample(x[row], bitmask=bitmask[row]).kept_count == len(ids)
+        sampler = api.Sampler(params, 64)
+        assert sampler.sample(x[row : row + 1], bitmask=bitmask[row : row + 1]).kept_count == len(ids)
+    greedy = SamplingParams(temperature=0)
+    verified = api.verify([0], None, x, greedy, seed=1, position=0, bitmask=bitmask)
+    assert (verified.accepted, list(verified.ids)) == (1, [0, 1])
 
 
 def test_bad_words_forbid_the_last_id_where_the_history_ends_with_the_others(api):
@@ -185,6 +215,55 @@ def test_lists_of_ids_are_for_all_rows_or_one_per_row(api):
         assert [ids.tolist() for ids in api.kept(x, banned_token_ids=both)] == [[0, 3], [0, 3]]
     assert [ids.tolist() for ids in api.kept(x, allowed_token_ids=[None, [2]])] == [[0, 1, 2, 3], [2]]
     assert [ids.tolist() for ids in api.kept(x, allowed_token_ids=np.array([[1], [2]]))] == [[1], [2]]
+
+
+class Ids(np.ndarray):
+    """A subclass of NumPy's array."""
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("shape", [(5,), (2, 5), (1, 5)])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dtype: np.ma.array([1, 2], dtype, mask=[0, 1]),
+        lambda dtype: np.ma.array([1, 2], dtype, mask=False),
+        lambda dtype: np.ma.array([[1, 2], [3, 4]], dtype, mask=[[0, 1], [0, 0]]),
+        lambda dtype: np.ma.array([[1], [2]], dtype),
+        lambda dtype: np.matrix([[1, 2]], dtype),
+        lambda dtype: np.matrix([[1], [2]], dtype),
+        lambda dtype: np.array([1, 2], dtype).view(Ids),
+        lambda dtype: np.array([[1, 2], [2, 3]], dtype).view(Ids),
+        lambda dtype: np.rec.array(np.array([1, 2], dtype)),
+    ],
+)
+def test_subclasses_of_arrays_are_read_alike_or_refused_alike(make, dtype, shape):
+    x = np.arange(np.prod(shape), dtype=F).reshape(shape) % 5
+    ids = make(dtype)
+    more = {"bad_words": {}, "eos_token_id": {"min_tokens": 9}, "stop_token_ids": {"min_tokens": 9}}
+    penalties = {"repetition_penalty": 9.0, "no_repeat_ngram_size": 1}
+    more |= {"prompt_ids": penalties, "output_ids": penalties}
+    for name in ("allowed_token_ids", "banned_token_ids", "dry_sequence_breakers", *more):
+        assert_same_outcome(lambda api: api.kept(x, top_k=3, **{name: ids}, **more.get(name, {})))  # noqa: B023
+    assert_same_outcome(lambda api: api.logprobs(x, ids))
+    params = SamplingParams(seed=1, repetition_penalty=9.0)
+    assert_same_outcome(lambda api: api.Sampler(params, 5, prompt_ids=ids).history)
+
+    def accepted(api):
+        sampler = api.Sampler(params, 5)
+        sampler.accept(ids)
+        return sampler.history
+
+    assert_same_outcome(accepted)
+
+
+def test_a_masked_id_is_refused(api):
+    masked = np.ma.array([1, 2], mask=[0, 1])
+    with pytest.raises(KnobError, match="allowed_token_ids must be for one row of logits"):
+        api.kept([1.0, 2.0, 3.0], allowed_token_ids=masked)  # a None among ids is for rows without
+    with pytest.raises(TypeError, match="prompt_ids must be a sequence of token ids, got NoneType in it"):
+        api.kept([1.0, 2.0, 3.0], prompt_ids=masked)
 
 
 @pytest.mark.parametrize(

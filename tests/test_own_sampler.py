@@ -1,6 +1,7 @@
 """The samplers of docs/own_sampler.md run as they stand there and keep what they say."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,33 @@ PAGE = Path(__file__).parents[1] / "docs" / "own_sampler.md"
 LOGITS = np.random.default_rng(8).normal(size=500).astype(np.float32) * 3
 
 
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
 @pytest.fixture
-def page(api):
-    names = {"np": np, "api": api, "logits": LOGITS}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+def page(api, monkeypatch):
+    """The names of the page, run over either implementation: what it imports is that one."""
+    monkeypatch.setitem(sys.modules, "rheostat", api)
+    names = {}
+    for block in BLOCKS:
         exec(block, names)
-        assert names.get("token", 0) in range(LOGITS.size)
+        assert names.get("token", 0) in range(names["logits"].size)
+    assert names["rheostat"] is api
+    assert names["ids"].size
     return names
 
 
 def test_every_sampler_is_ten_lines_at_most():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 4
-    assert all(len([line for line in block.splitlines() if line]) <= 10 for block in blocks)
+    assert len(BLOCKS) == 5
+    assert all(len([line for line in block.splitlines() if line]) <= 10 for block in BLOCKS)
+
+
+def test_every_sampler_leaves_something_of_a_flat_row(api, page):
+    chain = [page[name] for name in ("p_less", "min_k", "diff_cut")] + [page["top_a"](0.2)]
+    for n in (*range(1, 300), *range(1000, 1100), 2999, 49152):
+        x = np.zeros(n, np.float32)
+        for step in chain:
+            assert api.kept(x, chain=(step,)).size == n
 
 
 def test_p_less_keeps_what_is_above_the_collision_probability(api, page):

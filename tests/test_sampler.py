@@ -331,6 +331,29 @@ def test_two_threads_at_once_are_told(api):
     assert sampler.position == 1
 
 
+def test_without_the_gil_two_threads_never_get_a_wrong_token():
+    vocab = 200_000  # so long a row is drawn from with the GIL released
+    x = np.random.default_rng(0).normal(size=vocab).astype(np.float32)
+    sampler = rheostat.Sampler(SamplingParams(seed=1, top_k=50), vocab)
+    tokens = []
+
+    def draw():
+        for _ in range(100):
+            try:
+                tokens.append(sampler.sample(x).id)
+            except RuntimeError as error:
+                assert "two threads at once" in str(error)  # noqa: PT017
+
+    threads = [threading.Thread(target=draw) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted = rheostat.sample(x, seed=1, top_k=50, position=np.arange(len(tokens))).tolist()
+    assert sampler.history == tuple(wanted)
+    assert sorted(tokens) == sorted(wanted)
+
+
 def test_a_callable_that_uses_its_own_sampler_is_told(api):
     def asks(ids, logits, probabilities):
         return ids[: sampler.position + 1]

@@ -16,7 +16,7 @@ def parameters(function):
     return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, "explain"])
 def test_both_signatures_are_the_same(name):
     assert parameters(getattr(rheostat, name)) == parameters(getattr(reference, name))
 

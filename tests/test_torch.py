@@ -146,3 +146,8 @@ def test_a_large_tensor_is_read_in_place(dtype):
         assert (out[:, ::2] == value).all()
         assert (out[:, 1::2] == 0).all()
     assert x.data_ptr() == address
+
+
+def test_a_transposed_bitmask_is_read_row_by_row(api):
+    words = torch.tensor([[1, 0], [4, 2]], dtype=torch.int32)
+    assert [ids.tolist() for ids in api.kept(torch.zeros(2, 64), bitmask=words.T)] == [[0, 34], [33]]

@@ -57,6 +57,15 @@ assert_type(best, rheostat.Logprobs)
 assert_type(best.ranks, NDArray[np.int64])
 assert_type(rheostat.explain(row, seed=1, top_p=0.9).token_id, int)
 
+sampler = rheostat.Sampler(rheostat.SamplingParams(top_p=0.9, logprobs=2), 8, prompt_ids=[1])
+assert_type(sampler.sample(row, bitmask=bitmask), rheostat.Token)
+assert_type(sampler.sample(row).logprob, float | None)
+many = rheostat.BatchSampler(8)
+handles = [many.add(sampler.params, stream=i) for i in range(2)]
+tokens = many.step(batch, handles, bitmask=[bitmask, None], on_bad_row="mark", kept=True)
+assert_type(tokens[0], rheostat.Token)
+assert_type(tokens.ids, NDArray[np.int64])
+assert_type([token.id for token in tokens], list[int])
 params = rheostat.SamplingParams(
     chain=("top_k", likely, "mirostat"),
     top_k=40,
@@ -101,6 +110,15 @@ class Cached:
 async def stream() -> list[str]:
     return [step.text async for step in rheostat.agenerate(Cached(), [1], params)]
 
+
+def rows_of(texts: list[list[int]]) -> NDArray[np.float32]:
+    return np.stack([logits_of(ids[-1]) for ids in texts])
+
+
+together = rheostat.generate_batch(rows_of, [[1], [2]], [params, params], vocab_size=8)
+for steps in together:
+    assert_type(steps, dict[int, rheostat.Step])
+assert_type(together.texts, tuple[str, ...])
 
 difference = rheostat.recording.diff("a.jsonl", "b.jsonl")
 if difference is not None:

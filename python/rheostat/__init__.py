@@ -26,7 +26,8 @@ from rheostat._rheostat import (
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
-from rheostat.generation import agenerate, generate
+from rheostat.generation import agenerate, generate, generate_batch
+from rheostat.generation_batch import BatchGeneration
 from rheostat.generation_over import AsyncGeneration, Generation, IncrementalModel, Timings
 from rheostat.params import SamplingParams
 from rheostat.results import Logprobs, Token, Tokens, Verified
@@ -37,6 +38,7 @@ from rheostat.stops import StopHit
 __all__ = [
     "LAW",
     "AsyncGeneration",
+    "BatchGeneration",
     "BatchSampler",
     "Finish",
     "Generation",
@@ -63,6 +65,7 @@ __all__ = [
     "choose",
     "explain",
     "generate",
+    "generate_batch",
     "kept",
     "log_softmax",
     "logprobs",

@@ -216,14 +216,6 @@ class Loop:
         self._sequence = self._begin(params, prompt_ids=old.prompt_ids, vocab_size=vocab_size)
         self._is_sized = True
 
-    def _check_that_it_ends(self) -> None:
-        params = self._sequence.params
-        eos = None if params.ignore_eos else params.eos_token_id
-        limits = (params.max_tokens, params.context_length, eos, params.stop_token_ids)
-        if all(limit is None for limit in limits) and not params.stop:
-            message = "max_tokens must be given where nothing else can end the text, got None"
-            raise KnobError(message, "max_tokens", None)
-
     def __repr__(self) -> str:
         state = "open" if self.finish_reason is None else f"ended: {self.finish_reason}"
         return f"<{type(self).__name__} of {self._timings.tokens} tokens, {state}>"
@@ -249,14 +241,14 @@ class Generation(Loop, Iterator[Step]):
         Raises:
             KnobError: nothing in the params can end the text.
         """
-        self._check_that_it_ends()
+        check_that_it_ends(self._sequence.params)
         for _ in self:
             pass
         return self
 
 
 class AsyncGeneration(Loop, AsyncIterator[Step]):
-    """A text as it comes, for `async for`; see `agenerate`."""
+    """A text as it comes, for `async for`; see `agenerate`. Its model is never called twice at once."""
 
     _thread: asyncio.Future[Any] | None = None
 
@@ -268,7 +260,7 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
 
         if self.finish_reason is not None:
             raise StopAsyncIteration
-        if self._thread is not None:  # that of a call which was cancelled: two at once would disturb a model
+        if self._thread is not None and not self._thread.done():  # of a call that was cancelled
             await asyncio.wait([self._thread])
         ask, argument = self._question()
         began = perf_counter()
@@ -282,10 +274,19 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
 
     async def run(self) -> Self:
         """Goes on to the end and gives the generation itself; see `Generation.run`."""
-        self._check_that_it_ends()
+        check_that_it_ends(self._sequence.params)
         async for _ in self:
             pass
         return self
+
+
+def check_that_it_ends(params: SamplingParams) -> None:
+    """Refuses params under which a text may go on for ever."""
+    eos = None if params.ignore_eos else params.eos_token_id
+    limits = (params.max_tokens, params.context_length, eos, params.stop_token_ids)
+    if all(limit is None for limit in limits) and not params.stop:
+        message = "max_tokens must be given where nothing else can end the text, got None"
+        raise KnobError(message, "max_tokens", None)
 
 
 IncrementalModel.__module__ = Timings.__module__ = "rheostat"

@@ -7,7 +7,7 @@ use pyo3::types::{PyList, PyTuple};
 use super::bitmask::bitmask;
 use super::errors::knob_error;
 use super::keywords::Keywords;
-use super::knobs::{Given, PerRow, Shape, counts, numbers};
+use super::knobs::{Given, PerRow, Shape, counts, numbers, plain};
 use super::lists::{self, Bounds};
 use crate::adjust::{Adjustment, Shaping};
 use crate::dry::{self, Dry};
@@ -166,7 +166,7 @@ fn vocabularies(
     let check = |row: Option<usize>, size: Option<usize>| match (size, &given.0) {
         (Some(size), Some(given)) if size > width => {
             // as it was given: a count may have been clamped
-            let size = row.map_or_else(|| Ok(given.clone()), |row| given.get_item(row))?;
+            let size = plain(&row.map_or_else(|| Ok(given.clone()), |row| given.get_item(row))?)?;
             let message = format!("vocab_size must be at most the width of the logits, {width}, got {size}");
             Err(knob_error(py, message, "vocab_size", size))
         }

@@ -25,7 +25,7 @@ pub fn bitmask(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<
 
 /// The words of a bitmask, where they lie.
 pub struct Words<'py> {
-    /// Contiguous.
+    /// Contiguous, row by row.
     array: PyReadonlyArrayDyn<'py, i32>,
     /// How many each row has; None where all share them.
     per_row: Option<usize>,
@@ -55,9 +55,10 @@ impl<'py> Words<'py> {
             return Err(knob_error(py, message, name, got));
         }
         let per_row = (lengths.len() == 2).then_some(got);
-        // A slice alone, of a copy where it must be: rust-numpy's views round strides down to whole elements.
+        // A slice alone, of a copy where it must be: rust-numpy's views round strides down to whole elements, and
+        // its slices stand in the order of the memory, which may be column by column.
         let array = words.try_readonly()?;
-        if array.as_slice().is_ok() {
+        if words.is_c_contiguous() && array.as_slice().is_ok() {
             return Ok(Self { array, per_row });
         }
         let copy = words.call_method0("copy")?.cast_into::<PyArrayDyn<i32>>()?;

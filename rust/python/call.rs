@@ -12,7 +12,7 @@ use super::knobs::{Given, PerRow, Shape};
 use super::{WORTH_DETACHING, detach_if};
 use crate::chain::Kept;
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step, law, threads};
+use crate::{Error, Knobs, Step, threads};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
@@ -56,7 +56,8 @@ pub struct Shaped<'a> {
     /// Its place in the batch.
     pub at: usize,
     pub x: &'a [f32],
-    maximum: f32,
+    /// Its maximum, from the first look on.
+    maximum: Option<f32>,
     knobs: Knobs,
     chain: &'a Chain,
     scratch: &'a mut Scratch,
@@ -69,9 +70,14 @@ impl Shaped<'_> {
     }
 
     /// What the chain keeps of it; `xtc` is whether XTC acts.
-    pub fn keep(&mut self, xtc: bool) -> PyResult<Kept<'_>> {
-        let mut kept = Kept::whole(self.x, self.maximum, self.scratch);
-        self.chain.run(&mut kept, &self.knobs.with_xtc(xtc), None)?;
+    pub fn keep(&mut self, xtc: bool) -> Result<Kept<'_>, Failure> {
+        let knobs = self.knobs.with_xtc(xtc);
+        let mut kept = match self.maximum {
+            Some(maximum) => Kept::whole(self.x, maximum, self.scratch),
+            None => Kept::read(self.x, self.chain.first_top_p(&knobs), self.scratch)?,
+        };
+        self.maximum = Some(kept.maximum());
+        self.chain.run(&mut kept, &knobs, None)?;
         Ok(kept)
     }
 
@@ -149,8 +155,7 @@ impl<'py> Call<'py> {
                         shaped.as_slice()
                     }
                 };
-                let maximum = law::check_row(x)?;
-                work(Shaped { at, x, maximum, knobs: knobs.get(at), chain, scratch })
+                work(Shaped { at, x, maximum: None, knobs: knobs.get(at), chain, scratch })
             });
         results.map_err(|failure| failure.into_python(py))
     }

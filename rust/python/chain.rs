@@ -2,13 +2,14 @@
 //! checks, their order and their words are those of `rheostat.reference.table` and `rheostat.reference.chain`.
 
 use numpy::{PyArray1, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::errors::{knob_error, type_error};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, counts, numbers, type_name};
-use crate::chain::Kept;
+use crate::chain::{Kept, first_top_p};
 use crate::knobs::{self, PRESETS, Rule};
 use crate::{Knobs, Step, softmax};
 
@@ -157,6 +158,15 @@ impl Chain {
         Ok(Self { links, calls })
     }
 
+    /// The scale at which top-p is the first to look at a row, if it is.
+    pub fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
+        let until_another = self.links.iter().map_while(|link| match link {
+            Link::Step(step) => Some(*step),
+            Link::Call(_) | Link::Mirostat => None,
+        });
+        first_top_p(until_another, knobs)
+    }
+
     /// Runs it over what is kept; `mu` is mirostat's.
     pub fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> PyResult<()> {
         for link in &self.links {
@@ -237,12 +247,21 @@ fn ask(callable: &Bound<'_, PyAny>, kept: &mut Kept<'_>) -> PyResult<()> {
     // What was given may be changed by the callable: the answer is held against the ids themselves.
     let own = ids.call_method0("copy")?;
 
-    let array = numpy.call_method1("asarray", (callable.call1(given)?,))?;
+    let wrong = |got: &str| {
+        type_error(format!(
+            "chain must have callables that return a boolean mask or ids, got {got} from {name}"
+        ))
+    };
+    let answer = callable.call1(given)?;
+    let array = numpy.call_method1("asarray", (answer,)).map_err(|error| {
+        if error.is_instance_of::<PyValueError>(py) { wrong("a ragged list") } else { error }
+    })?;
     let answer = array.cast::<PyUntypedArray>()?;
-    let kind = answer.dtype().kind();
-    if !b"biu".contains(&kind) && !answer.is_empty() {
-        let rule = "chain must have callables that return a boolean mask or ids";
-        return Err(type_error(format!("{rule}, got an array of {} from {name}", answer.dtype())));
+    let (dtype, kind) = (answer.dtype(), answer.dtype().kind());
+    // Of uint8 were the masks of older programs: whether 0 and 1 are ids cannot be told.
+    let is_byte = kind == b'u' && dtype.itemsize() == 1;
+    if (is_byte || !b"biu".contains(&kind)) && !answer.is_empty() {
+        return Err(wrong(&format!("an array of {dtype}")));
     }
     let mask = if kind == b'b' {
         if answer.shape() != [count] {

@@ -181,22 +181,22 @@ fn refuse_one_chance_for_all(
     u: &Option<Words<'_, '_>>,
     rows: usize,
 ) -> PyResult<()> {
-    let is_one = |words: &Words<'_, '_>| words.length().is_none();
-    if let Some(u) = u.as_ref().filter(|u| is_one(u)) {
-        let message = format!(
-            "u must hold one integer per row, or all {rows} rows would get the same chance, got {}",
-            u.given.str()?
-        );
-        return Err(knob_error(py, message, "u", u.given));
+    let one = |words: &Option<Words<'_, '_>>| match words.as_ref().map(|words| &words.values) {
+        Some(PerRow::One(word)) => Some(*word),
+        _ => None,
+    };
+    if let Some(u) = one(u) {
+        let message =
+            format!("u must hold one integer per row, or all {rows} rows would get the same chance, got {u}");
+        return Err(knob_error(py, message, "u", u));
     }
-    let per_row = [stream, position].into_iter().flatten().any(|words| !is_one(words));
-    if let Some(seed) = seed.as_ref().filter(|seed| is_one(seed) && !per_row) {
+    let per_row = [stream, position].into_iter().flatten().any(|words| words.length().is_some());
+    if let Some(seed) = one(seed).filter(|_| !per_row) {
         let message = format!(
             "seed must come with one stream or position per row, or all {rows} rows would get the same chance; \
-             pass stream=np.arange({rows}), got seed={} alone",
-            seed.given.str()?
+             pass stream=np.arange({rows}), got seed={seed} alone"
         );
-        return Err(knob_error(py, message, "seed", seed.given));
+        return Err(knob_error(py, message, "seed", seed));
     }
     Ok(())
 }

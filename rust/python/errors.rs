@@ -1,5 +1,4 @@
-//! The core's errors as Python exceptions. Numbers are printed by Python's own `repr`, so that the
-//! text equals the reference's to the letter.
+//! The core's errors as Python exceptions, with the core's own sentences.
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -40,54 +39,24 @@ pub fn type_error(message: impl Into<String>) -> PyErr {
 
 /// The Python exception for a core error.
 pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
+    let text = error.to_string();
     match error {
-        Error::Knob { argument, rule, value, row } => {
-            let place = row.map_or(String::new(), |row| format!(" for row {row}"));
-            match value {
-                Number::Float(value) => {
-                    let shown = repr(py, *value);
-                    knob_error(py, format!("{argument} {rule}, got {shown}{place}"), argument, *value)
-                }
-                Number::Int(value) => {
-                    knob_error(py, format!("{argument} {rule}, got {value}{place}"), argument, *value)
-                }
-            }
-        }
-        Error::Logit { row, token, value } => {
-            let shown = repr(py, *value);
-            let message = format!("logits must be finite or -inf, got {shown} at row {row}, token {token}");
-            logits_error(py, message, *row, Some(*token))
-        }
+        Error::Knob { argument, value: Number::Float(value), .. } => knob_error(py, text, argument, *value),
+        Error::Knob { argument, value: Number::Int(value), .. } => knob_error(py, text, argument, *value),
+        Error::Logit { row, token, .. } => logits_error(py, text, *row, Some(*token)),
+        Error::NoFiniteLogit { row } => logits_error(py, text, *row, None),
         Error::NothingLeft { names, .. } => {
-            knob_error(py, error.to_string(), names.first().copied().unwrap_or_default(), 0)
+            knob_error(py, text, names.first().copied().unwrap_or_default(), 0)
         }
-        Error::Infinite { argument, value, row, token } => {
-            let shown = repr(py, *value);
-            let message = format!(
-                "{argument} must leave every logit below +inf, got {shown} which does not at row {row}, token {token}"
-            );
-            knob_error(py, message, argument, *value)
-        }
-        Error::InfiniteQuotient { temperature, row, token } => {
-            let shown = repr(py, *temperature);
-            let message = format!(
-                "temperature must leave kept logits finite in float32, got {shown} which does not at row {row}, token {token}"
-            );
-            knob_error(py, message, "temperature", *temperature)
-        }
-        Error::TooFewTokens { wanted, .. } => knob_error(py, error.to_string(), "n", *wanted),
-        Error::NoFiniteLogit { row } => logits_error(py, error.to_string(), *row, None),
-        Error::Snapshot { got, .. } => knob_error(py, error.to_string(), "state", got.as_str()),
-        Error::Disarmed { .. } => knob_error(py, error.to_string(), "armed", false),
+        Error::Infinite { argument, value, .. } => knob_error(py, text, argument, *value),
+        Error::InfiniteQuotient { temperature, .. } => knob_error(py, text, "temperature", *temperature),
+        Error::TooFewTokens { wanted, .. } => knob_error(py, text, "n", *wanted),
+        Error::Snapshot { got, .. } => knob_error(py, text, "state", got.as_str()),
+        Error::Disarmed { .. } => knob_error(py, text, "armed", false),
         Error::UnknownLevel { .. }
         | Error::EmptyStop { .. }
         | Error::FedAfterFlush { .. }
         | Error::WrongSymbols
-        | Error::BadState => PyValueError::new_err(error.to_string()),
+        | Error::BadState => PyValueError::new_err(text),
     }
-}
-
-/// A float as Python prints it.
-fn repr(py: Python<'_>, value: f64) -> String {
-    pyo3::types::PyFloat::new(py, value).repr().map_or_else(|_| value.to_string(), |text| text.to_string())
 }

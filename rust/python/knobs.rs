@@ -143,6 +143,11 @@ fn integer(value: &Bound<'_, PyAny>) -> PyResult<i128> {
     Ok(if value.lt(0)? { i128::MIN } else { i128::MAX })
 }
 
+/// The same integer as Python's own int.
+pub fn plain<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    value.py().get_type::<PyInt>().call1((value,))
+}
+
 pub fn integer_of(argument: &'static str, value: &Bound<'_, PyAny>) -> PyResult<PerRow<i128>> {
     if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
         return integer(value).map(PerRow::One);
@@ -190,7 +195,7 @@ pub fn check<T: Copy + Into<Number>>(
             // It was saturated: show what was given instead.
             let place = row.map_or(String::new(), |row| format!(" for row {row}"));
             let value = row.map_or_else(|| Ok(given.clone()), |row| given.get_item(row));
-            return match value {
+            return match value.and_then(|value| plain(&value)) {
                 Ok(value) => {
                     knob_error(py, format!("{argument} {rule}, got {value}{place}"), argument, value)
                 }

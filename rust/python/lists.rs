@@ -234,8 +234,12 @@ pub fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Whether it is an array of integers that [`id_list`] reads where they lie.
 fn is_flat_array(value: &Bound<'_, PyAny>) -> bool {
-    value.extract::<PyReadonlyArray1<'_, i64>>().is_ok()
-        || value.extract::<PyReadonlyArray1<'_, i32>>().is_ok()
+    plain_array::<i64>(value).is_some() || plain_array::<i32>(value).is_some()
+}
+
+/// An array of one dimension, of that type and of no subclass: a masked array's memory is not all it says.
+fn plain_array<'py, T: Element>(value: &Bound<'py, PyAny>) -> Option<PyReadonlyArray1<'py, T>> {
+    value.cast_exact::<PyUntypedArray>().ok()?.extract().ok()
 }
 
 fn any<'py>(
@@ -266,7 +270,7 @@ pub fn items<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResu
 
 /// The same, where sequences are wanted: the rows of a matrix stay arrays, which are read faster than lists.
 fn entries<'py>(name: &str, value: &Bound<'py, PyAny>, wanted: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let is_matrix = value.cast::<PyUntypedArray>().is_ok_and(|array| array.ndim() == 2);
+    let is_matrix = value.cast_exact::<PyUntypedArray>().is_ok_and(|array| array.ndim() == 2);
     if is_matrix { value.try_iter()?.collect() } else { items(name, value, wanted) }
 }
 
@@ -287,7 +291,7 @@ fn of_array<T: Element + Copy + Into<i64>>(
     value: &Bound<'_, PyAny>,
     vocab: usize,
 ) -> Option<PyResult<Vec<u32>>> {
-    let array = value.extract::<PyReadonlyArray1<'_, T>>().ok()?;
+    let array = plain_array::<T>(value)?;
     let values = array.as_slice().ok()?; // what is no plain slice goes the slow way
     let id = |value: T| in_vocabulary(value.into(), vocab);
     let ids: Option<Vec<u32>> = values.iter().map(|value| id(*value)).collect();

@@ -10,7 +10,7 @@ use super::chain::Hot;
 use super::chance::Source;
 use super::errors::{knob_error, type_error};
 use super::keywords::Keywords;
-use super::knobs::{Given, PerRow, check, integer_of, type_name};
+use super::knobs::{Given, PerRow, check, integer_of, plain, type_name};
 use super::lists::{id, id_list, is_sequence, items};
 use crate::law::MAX_VOCAB;
 use crate::logprobs as core;
@@ -118,8 +118,11 @@ fn count_of(top: &Given<'_>) -> PyResult<usize> {
         return Err(type_error("top must be an integer, got one per row"));
     };
     check("top", ("must be at least 0", |top| top >= 0), given, &PerRow::One(top))?;
-    let most: crate::knobs::Rule<i128> = ("must be at most 1048576", |top| top <= MAX_VOCAB as i128);
-    check("top", most, given, &PerRow::One(top))?;
+    if top > MAX_VOCAB as i128 {
+        let top = plain(given)?;
+        let message = format!("top must be at most {MAX_VOCAB}, got {top}");
+        return Err(knob_error(given.py(), message, "top", top));
+    }
     Ok(top as usize)
 }
 

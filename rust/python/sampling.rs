@@ -102,7 +102,8 @@ fn kept<'py>(
 ///         typical_p, top_p, min_p, xtc, temperature), or a tuple of knob names and "xtc". What is set and not
 ///         named by a preset runs after it: top_n_sigma, typical_p, epsilon_cutoff, eta_cutoff, top_h, xtc; a
 ///         tuple must name it. In a tuple a callable may stand: it gets the survivors (ids int64, logits
-///         float32, probabilities float32) and returns a boolean mask over them, or ids among them.
+///         float32, probabilities float32) and returns a boolean mask over them, or ids among them (no uint8,
+///         which could be either).
 ///
 /// Filters. Each works on what is left: W are the integer weights exp((x - m) / T), S their sum, p = W / S, H the
 /// entropy, m the largest logit, T the temperature applied so far; tokens go by logit descending, then by id.
@@ -127,7 +128,8 @@ fn kept<'py>(
 ///         is 1 where token i is allowed.
 ///     bad_words: id sequences whose last id is forbidden where the sequence so far ends with the others.
 ///     no_repeat_ngram_size: no n ids in a row come twice; 0 is off. (fairseq)
-///     min_tokens, eos_token_id, stop_token_ids: while output_ids is shorter, the other two are forbidden.
+///     min_tokens, eos_token_id, stop_token_ids: while output_ids is shorter, the other two are forbidden, unless
+///         a bitmask leaves nothing else.
 ///
 /// Biases and penalties, after the masks, in this order, each in float32.
 ///     logit_bias: {id: bias}, added; -inf forbids. (OpenAI)

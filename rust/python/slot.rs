@@ -102,6 +102,18 @@ fn wanted_of(params: &Bound<'_, PyAny>) -> PyResult<Wanted> {
     })
 }
 
+impl sampler::Chain for Chain {
+    type Error = Failure;
+
+    fn first_top_p(&self, knobs: &Knobs) -> Option<f32> {
+        self.first_top_p(knobs)
+    }
+
+    fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Failure> {
+        Ok(self.run(kept, knobs, mu)?)
+    }
+}
+
 /// A sequence.
 pub struct Slot {
     plan: Plan,
@@ -158,14 +170,7 @@ impl Slot {
         scratch: &mut Scratch,
     ) -> Result<Drawn, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
-        sampler::draw(
-            rules,
-            state,
-            turn,
-            shaped,
-            scratch,
-            |kept, knobs| Ok(chain.run(kept, knobs, state.mu)?),
-        )
+        sampler::draw(rules, chain, state, turn, shaped, scratch)
     }
 
     /// What the chain keeps of the row at this place of chance.
@@ -177,8 +182,7 @@ impl Slot {
         scratch: &'a mut Scratch,
     ) -> Result<Kept<'a>, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
-        let run = |kept: &mut Kept<'_>, knobs: &Knobs| Ok(chain.run(kept, knobs, state.mu)?);
-        sampler::keep(rules, state, turn, words, shaped, scratch, run)
+        sampler::keep(rules, chain, state, turn, words, shaped, scratch)
     }
 
     /// Moves on by a token that was drawn.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use numpy::{PyArray1, PyArrayMethods};
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArray};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -114,7 +114,9 @@ pub fn int(value: &Bound<'_, PyAny>, name: Name, limit: usize, rule: &str) -> Py
 /// Several ints in [0, limit).
 pub fn ints(values: &Bound<'_, PyAny>, name: Name, limit: usize) -> PyResult<Vec<usize>> {
     let rule = || format!("must be in [0, {limit})");
-    if let Ok(array) = values.cast::<PyArray1<i64>>() {
+    if values.is_exact_instance_of::<PyUntypedArray>()
+        && let Ok(array) = values.cast::<PyArray1<i64>>()
+    {
         let convert = |(i, &value): (usize, &i64)| {
             usize::try_from(value).ok().filter(|int| *int < limit).ok_or_else(|| {
                 let value = PyInt::new(values.py(), value);

@@ -66,11 +66,11 @@ impl Vector for F32x8 {
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        Self(unsafe { _mm256_max_ps(other.0, self.0) })
     }
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        Self(unsafe { _mm256_min_ps(self.0, other.0) })
+        Self(unsafe { _mm256_min_ps(other.0, self.0) })
     }
     #[inline(always)]
     fn rint(self) -> (Self, __m256i) {
@@ -84,6 +84,14 @@ impl Vector for F32x8 {
     #[inline(always)]
     fn times(self, power: __m256i) -> Self {
         Self(unsafe { _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), power)) })
+    }
+    #[inline(always)]
+    fn times_any(self, power: __m256i) -> Self {
+        // Multiplied and not added to the exponent, where a NaN could become a number.
+        unsafe {
+            let biased = _mm256_add_epi32(power, _mm256_set1_epi32(127 << 23));
+            Self(_mm256_mul_ps(self.0, _mm256_castsi256_ps(biased)))
+        }
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {

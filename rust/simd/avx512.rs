@@ -54,11 +54,11 @@ impl Vector for F32x16 {
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+        Self(unsafe { _mm512_max_ps(other.0, self.0) })
     }
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        Self(unsafe { _mm512_min_ps(self.0, other.0) })
+        Self(unsafe { _mm512_min_ps(other.0, self.0) })
     }
     #[inline(always)]
     fn rint(self) -> (Self, Self) {
@@ -68,6 +68,10 @@ impl Vector for F32x16 {
     #[inline(always)]
     fn times(self, power: Self) -> Self {
         Self(unsafe { _mm512_scalef_ps(self.0, power.0) })
+    }
+    #[inline(always)]
+    fn times_any(self, power: Self) -> Self {
+        self.times(power)
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {

@@ -17,7 +17,7 @@ mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-pub use kernels::Maximum;
+pub use kernels::{Maximum, ROUGH_ERROR, Surveyed};
 
 use crate::Error;
 
@@ -176,15 +176,19 @@ kernels! {
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
     /// Appends the logits within the closed bounds and their positions from `base` on, in order.
     fn gather_between(row: &[f32], bounds: (f32, f32), base: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
-    /// Writes the sums of the float weights v over cells of 16 logits, rounded, into `cells`, and gives the sum
-    /// of those. What a cell's logits are is the level's.
-    fn sum_cells(row: &[f32], maximum: f32, scale: f32, cells: &mut Vec<f32>) -> f64;
+    /// Writes the sums of the rough weights 2**(x * scale + shift) over cells of 16 logits into `cells`, and gives
+    /// the sum and the largest of those: no finite sum where there is a NaN or +inf. What a cell's logits are is
+    /// the level's.
+    fn survey(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed;
+    /// The rough weight of one logit.
+    fn rough_weight_of(x: f32, scale: f32, shift: f32) -> f32;
+    /// The largest logit in blocks that have a cell of at least `hot`.
+    fn maximum_from_cells(row: &[f32], cells: &[f32], hot: f32) -> f32;
     /// Appends the logits of at least `bounds.1` in blocks that have a cell of at least `bounds.0`, and their
     /// positions, in order.
     fn gather_from_cells(row: &[f32], cells: &[f32], bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
-    /// Of the cells of at least `hot`: their sum, and at most how many weights of at least `hot` they hold, both
-    /// rounded.
-    fn sum_hot(cells: &[f32], hot: f32) -> (f64, f64);
+    /// Of the cells of at least `hot`: their sum, rounded, and how many there are.
+    fn sum_hot(cells: &[f32], hot: f32) -> (f32, usize);
     /// sum(W) over the row, and over its logits of at least `low`: exact.
     fn sum_weights_and_above(row: &[f32], maximum: f32, scale: f32, low: f32) -> (u64, u64);
     /// Keeps the logits at or above `cut`, and their ids, in order.

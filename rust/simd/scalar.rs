@@ -27,7 +27,7 @@ fn exact_fma(a: f32, b: f32, c: f32) -> f32 {
     let other = total - product;
     let error = (product - (total - other)) + (addend - other);
     let bits = total.to_bits();
-    let inexact_and_even = error != 0.0 && bits & 1 == 0;
+    let inexact_and_even = error.abs() > 0.0 && bits & 1 == 0; // where a term is infinite, error is NaN
     let away = (error > 0.0) == (total > 0.0);
     let odd = if away { bits.wrapping_add(1) } else { bits.wrapping_sub(1) };
     f64::from_bits(if inexact_and_even { odd } else { bits }) as f32
@@ -86,11 +86,11 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a > b { a } else { b })
+        self.zip(other, |a, b| if b > a { b } else { a })
     }
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        self.zip(other, |a, b| if a < b { a } else { b })
+        self.zip(other, |a, b| if b < a { b } else { a })
     }
     #[inline(always)]
     fn rint(self) -> (Self, [u32; 4]) {
@@ -101,6 +101,11 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
     #[inline(always)]
     fn times(self, power: [u32; 4]) -> Self {
         Self(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(power[i]))))
+    }
+    #[inline(always)]
+    fn times_any(self, power: [u32; 4]) -> Self {
+        // Multiplied and not added to the exponent, where a NaN could become a number.
+        Self(std::array::from_fn(|i| self.0[i] * f32::from_bits(power[i].wrapping_add(127 << 23))))
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {

@@ -5,7 +5,7 @@ pub trait Vector: Copy {
     /// How many logits one vector holds.
     const LANES: usize;
 
-    /// Whether [`Self::times`] takes any n, -inf included, and underflows to 0.
+    /// Whether [`Self::times`] and [`Self::times_any`] take any n, -inf included, and underflow to 0.
     const SCALES_ANY: bool;
 
     /// A power of two per lane.
@@ -35,14 +35,16 @@ pub trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     /// self * factor + addend, rounded once.
     fn fma(self, factor: Self, addend: Self) -> Self;
-    /// The larger of the two; either where one is NaN.
+    /// The larger of the two; self where one is NaN.
     fn max(self, other: Self) -> Self;
-    /// The smaller of the two; either where one is NaN.
+    /// The smaller of the two; self where one is NaN.
     fn min(self, other: Self) -> Self;
     /// The nearest integer n, half to even, for values within +-2**22; and 2**n.
     fn rint(self) -> (Self, Self::Power);
     /// self * 2**n, exact, for n in [-100, 0] and self in [2**42, 2**44].
     fn times(self, power: Self::Power) -> Self;
+    /// self * 2**n for n in [-127, 128], where 2**-127 counts as 0 and 2**128 as infinite; NaN stays NaN.
+    fn times_any(self, power: Self::Power) -> Self;
     /// self where y >= bound, else 0 (so 0 where y is NaN).
     fn or_zero_below(self, y: Self, bound: Self) -> Self;
 

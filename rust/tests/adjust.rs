@@ -210,8 +210,8 @@ fn adjusted(masks: &Masks, penalties: &Penalties, history: &History, row: &[f32]
         ("frequency_penalty", penalties.frequency_penalty)
     };
     let steps = [
-        ("logit_bias", ("logit_bias", f64::INFINITY)),
-        ("sequence_bias", ("sequence_bias", f64::INFINITY)),
+        ("logit_bias", ("logit_bias", 0.0)), // of which the largest is told
+        ("sequence_bias", ("sequence_bias", 0.0)),
         ("repetition_penalty", ("repetition_penalty", penalties.repetition_penalty)),
         ("frequency_penalty", counted),
         ("dry_multiplier", ("dry_multiplier", penalties.dry.multiplier)),
@@ -222,6 +222,7 @@ fn adjusted(masks: &Masks, penalties: &Penalties, history: &History, row: &[f32]
             *x = step(penalties, history, at, token as u32, *x);
         }
         if let Some(token) = x.iter().position(|x| x.is_nan() || *x == f32::INFINITY) {
+            let value = largest_bias(penalties, history, argument, token as u32).unwrap_or(value);
             return Err(Error::Infinite { argument, value, row: 3, token });
         }
         if x.iter().zip(before).any(|(x, before)| *x == f32::NEG_INFINITY && before > *x) {
@@ -229,6 +230,23 @@ fn adjusted(masks: &Masks, penalties: &Penalties, history: &History, row: &[f32]
         }
     }
     if x.iter().any(|x| *x > f32::NEG_INFINITY) { Ok(x) } else { Err(Error::NothingLeft { names, row: 3 }) }
+}
+
+/// The largest of the biases that the token gets added by this argument, if it is one of biases.
+fn largest_bias(penalties: &Penalties, history: &History, argument: &str, token: u32) -> Option<f64> {
+    let biases: Vec<f64> = match argument {
+        "logit_bias" => {
+            let biases = penalties.logit_bias.iter().flat_map(|biases| biases.iter());
+            biases.filter(|(id, _)| *id == token).map(|(_, bias)| *bias).collect()
+        }
+        "sequence_bias" => {
+            let biases = penalties.sequence_bias.iter().flat_map(|biases| biases.iter());
+            let ends = |ids: &[u32]| [history.all(), &[token]].concat().ends_with(ids);
+            biases.filter(|(ids, _)| ids.last() == Some(&token) && ends(ids)).map(|(_, bias)| *bias).collect()
+        }
+        _ => return None,
+    };
+    biases.into_iter().reduce(f64::max)
 }
 
 /// What a caller does: the row is adjusted, then checked.

@@ -5,7 +5,7 @@ mod common;
 use common::{naive, row, temperature};
 use proptest::prelude::*;
 use rheostat::law;
-use rheostat::simd::{self, Level};
+use rheostat::simd::{self, Level, Surveyed};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
@@ -24,7 +24,7 @@ proptest! {
                 prop_assert_eq!(simd::sum_weights(level, row, m, scale), sum);
                 prop_assert_eq!(simd::sum_weights_and_above(level, row, m, scale, f32::MIN), (sum, sum));
                 let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
-                simd::sum_cells(level, row, m, scale, &mut cells);
+                simd::survey(level, row, 1e-3, 0.0, &mut cells); // so flat that no cell is NaN
                 simd::gather_from_cells(level, row, &cells, (0.0, f32::MIN), &mut xs, &mut ids);
                 let finite = (0..row.len() as u32).filter(|id| row[*id as usize] > f32::NEG_INFINITY);
                 prop_assert!(finite.eq(ids.iter().copied()), "{}", level.name());
@@ -82,24 +82,41 @@ proptest! {
     }
 
     #[test]
-    fn cells_sum_to_within_their_bound_and_hide_no_weight(row in row(), t in temperature(), cut in -5.0_f32..5.0) {
-        let m = naive::maximum(&row);
-        let scale = law::scale_of(t);
-        let sum: u64 = row.iter().map(|x| naive::integer_weight(*x, m, t)).sum();
+    fn cells_hold_their_logits_rough_weights(row in row(), cut in -5.0_f32..5.0, c in 1e-3_f32..3.0, k in -9_i8..9) {
+        let shift = f32::from(k);
+        let exact: f64 = row.iter().map(|x| (f64::from(*x) * f64::from(c) + f64::from(shift)).exp2()).sum();
+        let cut = cut.min(naive::maximum(&row));
+        let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut).collect();
         for level in Level::available() {
             let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
-            let total = simd::sum_cells(level, &row, m, scale, &mut cells);
-            prop_assert!((total - sum as f64).abs() <= 1e-6 * total + row.len() as f64, "{}", level.name());
-            let (mass, count) = simd::sum_hot(level, &cells, 1.0);
-            prop_assert!(mass <= total * (1.0 + 1e-9) && mass >= total * (1.0 - 1e-9) - row.len() as f64);
-            let wanted = row.iter().filter(|x| naive::integer_weight(**x, m, t) > 1).count();
-            prop_assert!(count >= wanted as f64);
+            let Surveyed { sum, top } = simd::survey(level, &row, c, shift, &mut cells);
+            prop_assert!(
+                exact > 1e35 || (sum - exact).abs() <= 1e-5 * exact + 1e-35 * row.len() as f64,
+                "{}: {} for {}", level.name(), sum, exact
+            );
+            prop_assert_eq!(top, cells.iter().copied().fold(0.0, f32::max));
+            let (all, count) = simd::sum_hot(level, &cells, 0.0);
+            prop_assert!(!sum.is_finite() || (f64::from(all) - sum).abs() <= 1e-4 * sum);
+            prop_assert!(count == cells.len() || !sum.is_finite());
             // Every logit at or above the cut is found through cells that are hot at its own weight.
-            let mut at_cut = [0.0];
-            simd::store_weights(level, &[cut.min(m)], m, scale, &mut at_cut);
-            simd::gather_from_cells(level, &row, &cells, (at_cut[0] * 0.999_99, cut.min(m)), &mut xs, &mut ids);
-            let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut.min(m)).collect();
-            prop_assert_eq!(&ids, &wanted, "{}", level.name());
+            let hot = simd::rough_weight_of(level, cut, c, shift) * 0.999_99;
+            if sum.is_finite() {
+                simd::gather_from_cells(level, &row, &cells, (hot, cut), &mut xs, &mut ids);
+                prop_assert_eq!(&ids, &wanted, "{}", level.name());
+                prop_assert_eq!(simd::maximum_from_cells(level, &row, &cells, hot), naive::maximum(&row));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_makes_a_survey_s_sum_none(mut row in row(), at in any::<prop::sample::Index>(), payload in 0_u32..1 << 22) {
+        let at = at.index(row.len());
+        for bad in [f32::INFINITY, f32::from_bits(0x7fc0_0000 | payload), f32::from_bits(0xff80_0001 | payload)] {
+            row[at] = bad;
+            for level in Level::available() {
+                let sum = simd::survey(level, &row, 1.0, 3.0, &mut vec![]).sum;
+                prop_assert!(!sum.is_finite(), "{}: {}", level.name(), sum);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use common::{naive, temperature};
 use proptest::prelude::*;
 use rheostat::nucleus::{self, Row, Tier};
 use rheostat::scratch::Scratch;
+use rheostat::survey::Survey;
 use rheostat::{Knobs, Step, law};
 
 /// A generator for rows too long for proptest to build and shrink.
@@ -22,12 +23,24 @@ impl Lcg {
     }
 }
 
-/// The tier, after its set has been compared with the twin's.
+/// The tier, after its set has been compared with the twin's; and that of a survey whose maximum was guessed.
 fn checked(row: &[f32], temperature: f64, p: f64) -> Tier {
     let mut scratch = Scratch::default();
+    let guessed = Survey::of(row, law::scale_of(temperature), &mut scratch.cells);
+    checked_with(row, guessed, temperature, p, &mut scratch);
+    checked_with(row, None, temperature, p, &mut scratch)
+}
+
+fn checked_with(
+    row: &[f32],
+    survey: Option<Survey>,
+    temperature: f64,
+    p: f64,
+    scratch: &mut Scratch,
+) -> Tier {
     let maximum = naive::maximum(row);
     let tier =
-        nucleus::keep(Row { logits: row, maximum, scale: law::scale_of(temperature) }, p, &mut scratch);
+        nucleus::keep(Row { logits: row, maximum, scale: law::scale_of(temperature) }, survey, p, scratch);
     let knobs = Knobs { temperature, top_p: p, ..Knobs::default() };
     let (wanted, _) = naive::keep(row, &knobs, &[Step::Temperature, Step::TopP]);
     assert!(scratch.ids.iter().map(|id| *id as usize).eq(wanted), "{tier:?} at T = {temperature}, p = {p}");

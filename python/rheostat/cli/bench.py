@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append(_measured(name, row, temperature, others, arguments.seconds))
     terminal.progress("")
     machine = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": _processor(),
         "versions": {name: version(name) for name in ("numpy", "torch") if find_spec(name) is not None},
         "python": platform.python_version(),
         **rheostat.build_info(),
@@ -70,6 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     _show(rows, list(others), machine)
     return 0
+
+
+def _processor() -> str:
+    """Its name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _rows(vocabularies: list[int]) -> list[tuple[str, NDArray[np.float32], float]]:
@@ -145,8 +156,8 @@ def _show(rows: list[dict[str, Any]], others: list[str], machine: dict[str, Any]
     console.print(table)
     versions = machine["versions"]
     console.print(
-        f"Microseconds a token, top_p {TOP_P}, one row. {machine['machine']}, {machine['simd']}, "
-        f"Python {machine['python']}, {', '.join(f'{name} {number}' for name, number in versions.items())}. "
-        "np.max only reads the row.",
+        f"Microseconds a token: top_p {TOP_P}, one row, one thread. np.max only reads the row.\n"
+        f"{machine['machine']}, {machine['simd']}, Python {machine['python']}, "
+        f"{', '.join(f'{name} {number}' for name, number in versions.items())}",
         style="dim",
     )

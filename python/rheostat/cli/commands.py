@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import rheostat
-from rheostat import KnobError
+from rheostat import KnobError, LogitsError
 from rheostat.cli import bench, count, diff, explain, generate, terminal
 from rheostat.cli.errors import UsageError
 
@@ -79,11 +79,18 @@ def run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if os.environ.get("RHEOSTAT_TRACEBACK"):
             raise
-        is_usage = isinstance(error, UsageError | KnobError)
-        named = "" if is_usage or isinstance(error, OSError | ImportError) else f"{type(error).__name__}: "
-        sentence = " ".join(str(error).split()) or type(error).__name__
-        print(f"rheostat {parsed.command}: {named}{sentence}", file=sys.stderr)
-        return USAGE if is_usage else FAILED
+        print(f"rheostat {parsed.command}: {_sentence(error)}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError | KnobError) else FAILED
+
+
+def _sentence(error: Exception) -> str:
+    """What is wrong, on one line; an error that is not meant for a user also names its kind."""
+    said = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if said and isinstance(error, UsageError | KnobError | LogitsError | OSError | ImportError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _version() -> str:

@@ -8,11 +8,18 @@ from typing import Any
 
 import rheostat
 from rheostat.cli import models, options, terminal
+from rheostat.explain_report import Explanation
 from rheostat.generation_over import IncrementalModel
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.chance import fresh_seed
 
 BAR = 24
+
+# Fields that no single token is drawn by.
+OF_A_TEXT = (
+    "mirostat", "mirostat_tau", "mirostat_eta", "max_tokens", "context_length", "stop",
+    "include_stop_str_in_output", "logprobs",
+)  # fmt: skip
 
 USAGE = "[PROMPT] [OPTIONS]"
 HELP = "what each setting does to the next token"
@@ -36,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw it too (.png, .svg, .pdf; the extra plot)"
     )
-    options.add_options(parser, "max_tokens", "logprobs", "mirostat", "mirostat_tau", "mirostat_eta")
+    options.add_options(parser, *OF_A_TEXT)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,7 +76,7 @@ def padding(logits: Any, vocab_size: int) -> dict[str, int]:
     return {"vocab_size": vocab_size} if as_logits(logits)[0].shape[1] > vocab_size else {}
 
 
-def show(explanation: rheostat.explanation.Explanation, stderr: bool = False) -> None:
+def show(explanation: Explanation, stderr: bool = False) -> None:
     """The explanation as tables on a terminal, as its plain text elsewhere."""
     console = terminal.console(stderr)
     if not console.is_terminal:

@@ -45,6 +45,7 @@ def numpy_partition(row: Row, temperature: float, top_p: float) -> tuple[int, ND
 def torch_peer() -> Peer:
     """As transformers does it: sort, softmax, cumulative sum, scatter back, softmax, multinomial."""
     torch: Any = __import__("torch")
+    torch.set_num_threads(1)  # as all others, and as fast as it gets on a machine that does other work
 
     def sample(row: Row, temperature: float, top_p: float) -> tuple[int, NDArray[np.int64]]:
         scores = torch.from_numpy(row)[None] / temperature

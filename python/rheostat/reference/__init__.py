@@ -10,7 +10,7 @@ from rheostat.reference.batch_sampler import BatchSampler
 from rheostat.reference.build import build_info, set_num_threads
 from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
-from rheostat.reference.generating import agenerate, generate
+from rheostat.reference.generating import agenerate, generate, generate_batch
 from rheostat.reference.law import LAW
 from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
@@ -50,6 +50,7 @@ __all__ = [
     "choose",
     "explain",
     "generate",
+    "generate_batch",
     "kept",
     "log_softmax",
     "logprobs",

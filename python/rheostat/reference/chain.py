@@ -67,10 +67,14 @@ def call(step: Callable[[Ids, Row, Row], Any], kept: Kept) -> Mask:
     """
     name = getattr(step, "__name__", type(step).__name__)
     answer = step(kept.ids.copy(), kept.x.copy(), softmax_row(kept.x, kept.temperature))
-    array = np.asarray(answer)
-    if array.dtype.kind not in "biu" and array.size:
-        got = f"an array of {array.dtype}"
-        raise TypeError(f"chain must have callables that return a boolean mask or ids, got {got} from {name}")
+    rule = "chain must have callables that return a boolean mask or ids"
+    try:
+        array = np.asarray(answer)
+    except ValueError:
+        raise TypeError(f"{rule}, got a ragged list from {name}") from None
+    # Of uint8 were the masks of older programs: whether 0 and 1 are ids cannot be told.
+    if (array.dtype.kind not in "biu" or array.dtype == np.uint8) and array.size:
+        raise TypeError(f"{rule}, got an array of {array.dtype} from {name}")
     if array.dtype.kind == "b":
         if array.shape != kept.ids.shape:
             rule = f"chain must have callables whose mask has shape ({kept.ids.size},)"

@@ -7,9 +7,13 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from rheostat.explain_report import Explanation
+from rheostat.explanation import explain_over, with_params
+from rheostat.params import SamplingParams
+from rheostat.reference.table import takes_knobs_of
 
-def explain(logits: ArrayLike, /, params: Any = None, **arguments: Any) -> Any:
+
+@takes_knobs_of(explain_over)
+def explain(logits: ArrayLike, /, params: SamplingParams | None = None, **arguments: Any) -> Explanation:
     """What each knob did, step by step, and why this token; see `rheostat.explain`."""
-    from rheostat.explanation import explain_over, with_params  # which import the reference
-
     return explain_over(sys.modules["rheostat.reference"], logits, **with_params(params, arguments))

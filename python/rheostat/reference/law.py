@@ -113,10 +113,13 @@ def lane_sum(ids: NDArray[np.int64], values: NDArray[np.float64]) -> float:
 
 
 def log_probabilities(x: NDArray[np.float32], temperature: float, s: int) -> NDArray[np.float64]:
-    """l = (x - m) / T - ln(S / 2**43): the logarithm is taken once, never per token."""
+    """l = (x - m) / T - ln(S / 2**43): the logarithm is taken once, never per token.
+
+    The 0.0 makes 0.0 of -0.0, which else would tell the sign of a maximum that is 0.
+    """
     with np.errstate(over="ignore"):
         distance = (x.astype(np.float64) - float(x.max())) / temperature
-    return distance - ln(float(s) / UNIT)
+    return distance - ln(float(s) / UNIT) + 0.0
 
 
 def entropy(ids: NDArray[np.int64], w: NDArray[np.uint64], log_p: NDArray[np.float64]) -> float:

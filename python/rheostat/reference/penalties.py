@@ -36,7 +36,12 @@ def adjust(x: Row, knobs: Knobs, history: History, row: int) -> tuple[Row, list[
             after = step(x, knobs, history)
         infinite = ~(after < np.inf)  # NaN too: biases of one token that sum to +inf, then -inf
         if infinite.any():
-            raise _infinite(name, value, knobs, row, int(np.argmax(infinite)))
+            token = int(np.argmax(infinite))
+            if name == "logit_bias":
+                value = knobs.logit_bias[token]
+            if name == "sequence_bias":
+                value = max(bias for end, bias in completed(knobs, history) if end == token)
+            raise _infinite(name, value, knobs, row, token)
         if ((x > -np.inf) & (after == -np.inf)).any():
             names.append(name)
         x = after
@@ -54,13 +59,16 @@ def sequence_bias(x: Row, knobs: Knobs, history: History) -> Row:
 
     The biases of one token are added up first, shortest sequence first, then as given.
     """
-    ids = history.all
     total: dict[int, float] = {}
-    for sequence, bias in sorted((knobs.sequence_bias or {}).items(), key=lambda item: len(item[0])):
-        if ends_with(ids, sequence[:-1]):
-            before = np.float32(total.get(sequence[-1], 0))
-            total[sequence[-1]] = float(before + np.float32(bias))
+    for token, bias in completed(knobs, history):
+        total[token] = float(np.float32(total.get(token, 0)) + np.float32(bias))
     return _replaced(x, total, lambda x, ids: np.add(x, _float32(total[i] for i in ids)))
+
+
+def completed(knobs: Knobs, history: History) -> list[tuple[int, float]]:
+    """Last id and bias of every sequence whose other ids the history ends with, the shortest first."""
+    biases = sorted((knobs.sequence_bias or {}).items(), key=lambda item: len(item[0]))
+    return [(ids[-1], bias) for ids, bias in biases if ends_with(history.all, ids[:-1])]
 
 
 def repetition(x: Row, knobs: Knobs, history: History) -> Row:
@@ -116,8 +124,6 @@ def _float32(values: Iterable[float]) -> Row:
 def _infinite(name: str, value: float, knobs: Knobs, row: int, token: int) -> KnobError:
     if name == "frequency_penalty" and value == 0:
         name, value = "presence_penalty", knobs.presence_penalty
-    if isinstance(value, dict):
-        value = np.inf
     return KnobError(
         f"{name} must leave every logit below +inf, got {value!r} which does not at row {row}, token {token}",
         name,

@@ -125,17 +125,27 @@ def _vocabularies(sizes: list[int | None], width: int) -> list[int]:
 
 def takes_knobs(function: Callable[P, R]) -> Callable[P, R]:
     """A function whose `**knobs` are those of the table, in its signature too; other names are TypeErrors."""
+    return takes_knobs_of(function)(function)
 
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
-            if name not in parameters:
-                raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
-        return function(*args, **kwargs)
 
-    own = [p for p in inspect.signature(function).parameters.values() if p.kind != p.VAR_KEYWORD]
+def takes_knobs_of(other: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The same for a function that hands its keywords on to another, which are all of its own."""
+    keywords = [p for p in inspect.signature(other).parameters.values() if p.kind == p.KEYWORD_ONLY]
     knobs = [inspect.Parameter(k.name, inspect.Parameter.KEYWORD_ONLY, default=k.off) for k in TABLE]
-    signature = inspect.Signature(own + knobs)
-    parameters = signature.parameters
-    checked.__signature__ = signature  # type: ignore[attr-defined]
-    return checked
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in kwargs:
+                if name not in parameters:
+                    raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
+            return function(*args, **kwargs)
+
+        places = inspect.signature(function).parameters.values()
+        own = [p for p in places if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+        signature = inspect.Signature(own + keywords + knobs)
+        parameters = signature.parameters
+        checked.__signature__ = signature  # type: ignore[attr-defined]
+        return checked
+
+    return decorate

@@ -1,8 +1,10 @@
-"""The same work by other means, what one would write without rheostat; answers are compared before timing."""
+"""NumPy: what one would write without rheostat."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from peers.base import Absent, Peer, Task
 
 
 def softmax(row: np.ndarray, temperature: float) -> np.ndarray:
@@ -56,8 +58,33 @@ def sample_sorted_values(
     return int(kept[np.searchsorted(cumulative, u * cumulative[-1], side="right")]), kept
 
 
-SAMPLERS = {
-    "numpy, textbook": sample_textbook,
-    "numpy, argpartition": sample_argpartition,
-    "numpy, sorted values": sample_sorted_values,
+def sample_unfiltered(row: np.ndarray, temperature: float, top_p: float, u: float) -> tuple[int, np.ndarray]:
+    """Where top_p is 1 nothing is to be sorted."""
+    cumulative = np.cumsum(softmax(row, temperature), dtype=np.float64)
+    return int(np.searchsorted(cumulative, u * cumulative[-1], side="right")), np.arange(row.size)
+
+
+def peer(name: str, by_top_p) -> Peer:
+    """A sampler of this file as a peer; chance is the middle of the mass."""
+
+    def sample(row, temperature, top_p):
+        if top_p == 1 and by_top_p is not sample_textbook:
+            raise Absent("without a filter there is one way in NumPy")
+        function = sample_unfiltered if top_p == 1 else by_top_p
+        return Task(
+            lambda: function(row, temperature, top_p, 0.5)[0], function(row, temperature, top_p, 0.5)[1]
+        )
+
+    return Peer(name, np.__version__, sample=sample)
+
+
+def softmax_task(row: np.ndarray) -> Task:
+    """The textbook."""
+    return Task(lambda: softmax(row, 1), softmax(row, 1))
+
+
+PEERS = {
+    "NumPy, textbook": peer("NumPy, textbook", sample_textbook)._replace(softmax=softmax_task),
+    "NumPy, argpartition": peer("NumPy, argpartition", sample_argpartition),
+    "NumPy, sorted values": peer("NumPy, sorted values", sample_sorted_values),
 }

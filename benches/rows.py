@@ -1,0 +1,122 @@
+"""The rows that everything is measured on: real ones, and shapes that make a sampler slow. Fixed seeds."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).parent.parent / "tests" / "data"
+
+# Llama 2 and Mistral; SmolLM2; Llama 3; Gemma; and the widest that rheostat takes.
+SMALL, REAL, LONG, WIDE, WIDEST = 32_000, 49_152, 128_256, 262_144, 1_048_576
+VOCABULARIES = (SMALL, REAL, LONG, WIDE)
+
+
+@cache
+def recorded() -> np.ndarray:
+    """24 rows (24, 49152) float16 of a real model, as they were recorded."""
+    return np.load(DATA / "smollm2_logits.npz")["logits"]
+
+
+def real(vocab: int, row: int = 0) -> np.ndarray:
+    """A recorded row of a model of 49,152 tokens; repeated, with its ties, where the vocabulary is larger."""
+    return np.resize(recorded()[row].astype(np.float32), vocab)
+
+
+def flat(vocab: int) -> np.ndarray:
+    """N(0, 1): a model that knows nothing; at T = 1.5 and top_p = 0.9 three quarters of the tokens stay."""
+    return np.random.default_rng(1).standard_normal(vocab, np.float32)
+
+
+def peaked(vocab: int) -> np.ndarray:
+    """N(0, 2), and 40 tokens scattered in it that rise high above: a nucleus of a few tokens."""
+    rng = np.random.default_rng(2)
+    row = rng.standard_normal(vocab, np.float32) * 2
+    row[rng.choice(vocab, 40, replace=False)] = np.linspace(16, 8, 40, dtype=np.float32)
+    return row
+
+
+def all_equal(vocab: int) -> np.ndarray:
+    """One value: nothing but ties."""
+    return np.full(vocab, 2.5, np.float32)
+
+
+def eight_values(vocab: int) -> np.ndarray:
+    """Eight values at random: ties by the thousand."""
+    return np.random.default_rng(3).integers(0, 8, vocab).astype(np.float32)
+
+
+def cut_beside_a_tie(vocab: int) -> np.ndarray:
+    """Half of the mass in distinct values, and top_p = 0.9 cuts through the tie of all the others."""
+    row = np.full(vocab, 0, np.float32)
+    above = vocab // 64
+    row[:: vocab // above] = np.log(64) + np.linspace(-0.01, 0.01, len(row[:: vocab // above]))
+    return row
+
+
+def neighbours(vocab: int) -> np.ndarray:
+    """A cluster of 4,096 neighbouring float32, each several times: any histogram finds them in one bin."""
+    steps = np.random.default_rng(4).integers(0, 4096, vocab)
+    return (np.float32(8).view(np.int32) + steps.astype(np.int32)).view(np.float32)
+
+
+def misleading_start(vocab: int) -> np.ndarray:
+    """The first 2,048 logits lie 200 below the rest: a maximum guessed from them overflows."""
+    row = flat(vocab)
+    row[:2048] -= 200
+    return row
+
+
+def strides(vocab: int) -> np.ndarray:
+    """Every 16th logit is 12 higher: a sample with a stride sees all of them, or none."""
+    row = flat(vocab)
+    row[5::16] += 12
+    return row
+
+
+def staircase(vocab: int) -> np.ndarray:
+    """From high to low without a gap, sorted: one half of a row tells nothing of the other."""
+    return np.linspace(20, -20, vocab, dtype=np.float32)
+
+
+KINDS = {
+    "peaked": peaked,
+    "real": real,
+    "flat": flat,
+    "all equal": all_equal,
+    "eight values": eight_values,
+    "cut beside a tie": cut_beside_a_tie,
+    "neighbouring floats": neighbours,
+    "misleading start": misleading_start,
+    "strides": strides,
+    "staircase": staircase,
+}
+ADVERSARIAL = ("cut beside a tie", "neighbouring floats", "misleading start", "strides", "staircase")
+
+
+@cache
+def rows(kind: str, vocab: int) -> list[np.ndarray]:
+    """What a workload of this kind is measured on: recorded rows, all at their own size, or the one made."""
+    if kind == "real":
+        return [real(vocab, row) for row in range(len(recorded()) if vocab == REAL else 8)]
+    return [KINDS[kind](vocab)]
+
+
+def batch(vocab: int, rows: int = 32, first: int = 0) -> np.ndarray:
+    """(rows, vocab) float32 of recorded rows."""
+    return np.stack([real(vocab, (first + row) % 24) for row in range(rows)])
+
+
+def bitmask(vocab: int, share: float) -> np.ndarray:
+    """int32 words that allow this share of the tokens at random."""
+    bits = np.random.default_rng(4).random(-(-vocab // 32) * 32) < share
+    return np.packbits(bits, bitorder="little").view(np.int32)
+
+
+def recent_ids(vocab: int, row: np.ndarray | None = None) -> np.ndarray:
+    """64 ids for a penalty to look at: the 32 likeliest of a row, the first recorded one, and 32 others."""
+    likeliest = np.argsort(-(real(REAL) if row is None else row))[:32]
+    others = np.random.default_rng(6).integers(0, vocab, 32)
+    return np.random.default_rng(5).permutation(np.concatenate([likeliest, others]))

@@ -1,0 +1,105 @@
+//! Logits and their positions, picked from a row or from among others.
+
+use super::parts::{align, padded, split};
+use crate::simd::vector::Vector;
+
+#[inline(always)]
+pub fn gather_between<V: Vector>(
+    row: &[f32],
+    (low, high): (f32, f32),
+    base: usize,
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    let mut count = xs.len();
+    gather::<V>(row, low, high, base, &mut count, xs, ids);
+    xs.truncate(count);
+    ids.truncate(count);
+}
+
+#[inline(always)]
+pub fn gather<V: Vector>(
+    row: &[f32],
+    low: f32,
+    high: f32,
+    base: usize,
+    count: &mut usize,
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    let (low, high) = (V::splat(low), V::splat(high));
+    let (head, body) = align::<V>(row);
+    let (whole, rest) = split::<V>(body);
+    gather_part(head, low, high, base, count, xs, ids);
+    let base = base + head.len();
+    for (i, chunk) in whole.chunks_exact(V::LANES).enumerate() {
+        let x = V::load(chunk);
+        let bits = x.bits_at_least(low) & high.bits_at_least(x);
+        if bits != 0 {
+            append(x, bits, base + i * V::LANES, count, xs, ids);
+        }
+    }
+    gather_part(rest, low, high, base + whole.len(), count, xs, ids);
+}
+
+/// [`gather`] from less than a vector.
+#[inline(always)]
+pub fn gather_part<V: Vector>(
+    part: &[f32],
+    low: V,
+    high: V,
+    base: usize,
+    count: &mut usize,
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    if part.is_empty() {
+        return;
+    }
+    let x: V = padded(part);
+    // A bound of -inf would find the padding too.
+    let bits = x.bits_at_least(low) & high.bits_at_least(x) & ((1 << part.len()) - 1);
+    if bits != 0 {
+        append(x, bits, base, count, xs, ids);
+    }
+}
+
+/// Writes the lanes of the set bits and their positions behind the first `count` elements.
+#[inline(always)]
+fn append<V: Vector>(x: V, bits: u32, at: usize, count: &mut usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+    if xs.len() < *count + V::LANES {
+        grow(*count + V::LANES, xs, ids);
+    }
+    x.compress(bits, &mut xs[*count..]);
+    V::compress_positions(bits, at as u32, &mut ids[*count..]);
+    *count += bits.count_ones() as usize;
+}
+
+/// In place: what is written never lies beyond what has been read.
+#[inline(always)]
+pub fn retain_at_least<V: Vector>(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+    let bound = V::splat(cut);
+    let whole = xs.len() / V::LANES * V::LANES;
+    let mut count = 0;
+    for at in (0..whole).step_by(V::LANES) {
+        let x = V::load(&xs[at..]);
+        let bits = x.bits_at_least(bound);
+        x.compress(bits, &mut xs[count..]);
+        V::compress_ids(bits, ids, at, count);
+        count += bits.count_ones() as usize;
+    }
+    for at in whole..xs.len() {
+        (xs[count], ids[count]) = (xs[at], ids[at]);
+        count += usize::from(xs[at] >= cut);
+    }
+    xs.truncate(count);
+    ids.truncate(count);
+}
+
+/// Room for `least` elements and, by doubling, for more, as a push would make.
+#[cold]
+fn grow(least: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
+    let room = least.max(2 * xs.len()).max(256);
+    xs.resize(room, 0.0);
+    ids.resize(room, 0);
+}

@@ -1,0 +1,20 @@
+//! The passes, written once over [`Vector`](super::vector::Vector). What does not fill a vector is padded with
+//! `-inf`, which weighs nothing and is never the larger.
+//!
+//! No closures here: a kernel is compiled for its level only as far as everything is inlined into it, and the
+//! compiler may leave a closure out.
+
+mod gather;
+mod maximum;
+mod parts;
+mod survey;
+mod weights;
+mod write;
+
+pub use gather::{gather_between, retain_at_least};
+pub use maximum::{Maximum, maximum};
+pub use survey::{
+    ROUGH_ERROR, Surveyed, gather_from_cells, maximum_from_cells, rough_weight_of, sum_hot, survey,
+};
+pub use weights::{store_and_sum_weights, store_weights, sum_weights, sum_weights_and_above};
+pub use write::{multiply, store_log_probs, store_masked};

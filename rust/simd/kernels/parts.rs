@@ -1,0 +1,35 @@
+//! How a kernel takes a row apart: an unaligned head, whole vectors, a padded rest.
+
+use crate::simd::vector::Vector;
+
+/// Vectors that make a block of cells, and that a running sum can take.
+pub const RUN: usize = 16;
+
+#[inline(always)]
+pub fn padded<V: Vector>(rest: &[f32]) -> V {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    lanes[..rest.len()].copy_from_slice(rest);
+    V::load(&lanes)
+}
+
+/// The values up to the first aligned one, and from there on. A vector that straddles cache lines is loaded at
+/// half the speed, and rows of NumPy's often begin 16 bytes into one. (In a short row it does not matter.)
+#[inline(always)]
+pub fn align<V: Vector>(row: &[f32]) -> (&[f32], &[f32]) {
+    let short = row.len() < RUN * V::LANES;
+    let head = if short { 0 } else { row.as_ptr().align_offset(4 * V::LANES) };
+    row.split_at(head.min(row.len()))
+}
+
+/// The values in whole vectors, and the rest.
+#[inline(always)]
+pub fn split<V: Vector>(row: &[f32]) -> (&[f32], &[f32]) {
+    row.split_at(row.len() / V::LANES * V::LANES)
+}
+/// Writes as many lanes as `out` has room for.
+#[inline(always)]
+pub fn store_part<V: Vector>(values: V, out: &mut [f32]) {
+    let mut lanes = [0.0; 16];
+    values.store(&mut lanes);
+    out.copy_from_slice(&lanes[..out.len()]);
+}

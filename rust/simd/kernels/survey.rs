@@ -1,0 +1,183 @@
+//! The survey: one read of a row that gives rough weights of all its logits, summed over cells.
+//!
+//! A cell is one lane of `RUN` vectors, 16 logits. Adding a non-negative float never rounds below either term,
+//! so a cell's sum is at least each of its weights: where no cell is hot, no logit is.
+
+use super::gather::{gather, gather_part};
+use super::parts::{RUN, align, padded, split};
+use crate::simd::vector::Vector;
+
+/// 2**f on [-0.5, 0.5] to within [`ROUGH_ERROR`], highest power first: a minimax fit of the relative error.
+pub const ROUGH_COEFFICIENTS: [f32; 5] =
+    [0.009_570_101, 0.055_917_86, 0.240_247_44, 0.693_121_8, 0.999_999_3];
+
+/// The relative error of a rough weight against the power of two of its rounded exponent: the largest over every
+/// float32 f, roundings included.
+pub const ROUGH_ERROR: f64 = 2.71e-6;
+
+/// Blocks whose cells are added in float32 before their sum goes into a float64.
+const GROUP: usize = 8;
+
+/// What a survey finds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Surveyed {
+    /// The sum of the cells, in float64.
+    pub sum: f64,
+    /// The largest cell; unspecified where the sum is no number.
+    pub top: f32,
+}
+
+/// 2**(x * scale + shift), roughly: below 2**-125 where that is below, infinite where it is 2**128 and more,
+/// NaN or infinite for a NaN and for +inf, so that no sum of them is a finite number.
+#[inline(always)]
+fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+    let y = x.fma(scale, shift);
+    let near = if V::SCALES_ANY { y } else { y.max(V::splat(-127.0)).min(V::splat(128.0)) };
+    let (n, power) = near.rint();
+    let f = near.sub(n);
+    let mut q = V::splat(ROUGH_COEFFICIENTS[0]);
+    for coefficient in &ROUGH_COEFFICIENTS[1..] {
+        q = q.fma(f, V::splat(*coefficient));
+    }
+    q.times_any(power)
+}
+
+/// The rough weight of one logit.
+#[inline(always)]
+pub fn rough_weight_of<V: Vector>(x: f32, scale: f32, shift: f32) -> f32 {
+    let mut lanes = [0.0; 16];
+    rough_weight(V::splat(x), V::splat(scale), V::splat(shift)).store(&mut lanes);
+    lanes[0]
+}
+
+/// Writes the cells: one vector of them for the head, one for each `RUN` vectors of the body.
+#[inline(always)]
+pub fn survey<V: Vector>(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed {
+    let (c, k) = (V::splat(scale), V::splat(shift));
+    let (head, body) = align::<V>(row);
+    let vectors = body.len().div_ceil(RUN * V::LANES) + 1;
+    cells.resize(vectors * V::LANES, 0.0);
+    let (of_head, of_body) = cells.split_at_mut(V::LANES);
+    let first: V = rough_weight(padded(head), c, k);
+    first.store(of_head);
+    let (mut total, mut top) = (first.add_to_wide(V::wide_zero()), first);
+    let (groups, cells) = (body.chunks(GROUP * RUN * V::LANES), of_body.chunks_mut(GROUP * V::LANES));
+    for (group, cells) in groups.zip(cells) {
+        let mut blocks = group.chunks_exact(RUN * V::LANES);
+        let mut cells = cells.chunks_exact_mut(V::LANES);
+        let mut of_group = V::splat(0.0);
+        for (block, cells) in (&mut blocks).zip(&mut cells) {
+            let mut sum = V::splat(0.0);
+            for x in block.chunks_exact(V::LANES) {
+                sum = sum.add(rough_weight(V::load(x), c, k));
+            }
+            sum.store(cells);
+            of_group = of_group.add(sum);
+            top = top.max(sum);
+        }
+        let (whole, rest) = split::<V>(blocks.remainder());
+        if let Some(cells) = cells.next() {
+            let mut sum = rough_weight(padded(rest), c, k);
+            for x in whole.chunks_exact(V::LANES) {
+                sum = sum.add(rough_weight(V::load(x), c, k));
+            }
+            sum.store(cells);
+            of_group = of_group.add(sum);
+            top = top.max(sum);
+        }
+        total = of_group.add_to_wide(total);
+    }
+    let mut lanes = [0.0; 16];
+    top.store(&mut lanes);
+    Surveyed { sum: V::wide_sum_f64(total), top: lanes.into_iter().fold(0.0, f32::max) }
+}
+
+/// The first vector of cells from the one at `from` on that has a cell of at least `hot`, four at a glance; how
+/// many there are where none has.
+#[inline(always)]
+fn next_hot<V: Vector>(cells: &[f32], from: usize, hot: V) -> usize {
+    let count = cells.len() / V::LANES;
+    let mut at = from;
+    while at + 4 <= count {
+        let four = &cells[at * V::LANES..(at + 4) * V::LANES];
+        let (a, b) = (V::load(four), V::load(&four[V::LANES..]));
+        let (c, d) = (V::load(&four[2 * V::LANES..]), V::load(&four[3 * V::LANES..]));
+        if a.max(b).max(c.max(d)).bits_at_least(hot) != 0 {
+            break;
+        }
+        at += 4;
+    }
+    while at < count && V::load(&cells[at * V::LANES..]).bits_at_least(hot) == 0 {
+        at += 1;
+    }
+    at
+}
+
+/// The largest logit in the blocks of a survey that have a cell of at least `hot`.
+#[inline(always)]
+pub fn maximum_from_cells<V: Vector>(row: &[f32], cells: &[f32], hot: f32) -> f32 {
+    let (head, body) = align::<V>(row);
+    let (_, cells) = cells.split_at(V::LANES); // the head's
+    let mut best: V = padded(head);
+    let mut at = next_hot(cells, 0, V::splat(hot));
+    while let Some(block) = body.get(at * RUN * V::LANES..) {
+        let (block, rest) = split::<V>(&block[..block.len().min(RUN * V::LANES)]);
+        for x in block.chunks_exact(V::LANES) {
+            best = best.max(V::load(x));
+        }
+        if !rest.is_empty() {
+            best = best.max(padded(rest));
+        }
+        at = next_hot(cells, at + 1, V::splat(hot));
+    }
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    best.store(&mut lanes);
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Appends the logits of at least `low` in blocks of a survey that have a cell of at least `hot`, and their
+/// positions.
+#[inline(always)]
+pub fn gather_from_cells<V: Vector>(
+    row: &[f32],
+    cells: &[f32],
+    (hot, low): (f32, f32),
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    let mut count = xs.len();
+    let (head, body) = align::<V>(row);
+    let (_, cells) = cells.split_at(V::LANES); // the head's
+    gather_part(head, V::splat(low), V::splat(f32::INFINITY), 0, &mut count, xs, ids);
+    let size = RUN * V::LANES;
+    let mut at = next_hot(cells, 0, V::splat(hot));
+    while let Some(block) = body.get(at * size..) {
+        let block = &block[..block.len().min(size)];
+        gather::<V>(block, low, f32::INFINITY, head.len() + at * size, &mut count, xs, ids);
+        at = next_hot(cells, at + 1, V::splat(hot));
+    }
+    xs.truncate(count);
+    ids.truncate(count);
+}
+
+/// Of the cells of at least `hot`: their sum, rounded, and how many there are.
+#[inline(always)]
+pub fn sum_hot<V: Vector>(cells: &[f32], hot: f32) -> (f32, usize) {
+    let bound = V::splat(hot);
+    let (mut even, mut odd, mut count) = (V::splat(0.0), V::splat(0.0), 0);
+    let mut pairs = cells.chunks_exact(2 * V::LANES);
+    for pair in &mut pairs {
+        let (a, b) = (V::load(pair), V::load(&pair[V::LANES..]));
+        even = even.add(a.or_zero_below(a, bound));
+        odd = odd.add(b.or_zero_below(b, bound));
+        count += (a.bits_at_least(bound) | b.bits_at_least(bound) << V::LANES).count_ones() as usize;
+    }
+    for cells in pairs.remainder().chunks_exact(V::LANES) {
+        let x = V::load(cells);
+        even = even.add(x.or_zero_below(x, bound));
+        count += x.bits_at_least(bound).count_ones() as usize;
+    }
+    let mut lanes = [0.0; 16];
+    even.add(odd).store(&mut lanes);
+    (lanes.into_iter().sum(), count)
+}
