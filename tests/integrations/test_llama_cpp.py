@@ -1,6 +1,7 @@
 """rheostat in llama-cpp-python, on a tiny random model and, where it is installed, on SmolLM2."""
 
 import gc
+import importlib.util
 import weakref
 
 import numpy as np
@@ -18,6 +19,7 @@ from rheostat.integrations.llama_cpp import (  # noqa: E402
     generate,
     vocabulary,
 )
+from rheostat.integrations.llama_cpp import smollm2 as smollm2_model  # noqa: E402
 
 PROMPT = "abc def"
 GREEDY = SamplingParams(temperature=0, max_tokens=64)
@@ -65,6 +67,25 @@ def test_greedy_of_a_real_model_is_llama_cpps_own(smollm2):
     processor, answer = complete(llm, GREEDY, "The three laws of robotics are")
     assert processor.sequence.output_ids == expected
     assert processor.text == answer["choices"][0]["text"]
+
+
+def test_the_command_line_streams_from_a_real_model(smollm2, monkeypatch, capsys):
+    pytest.importorskip("rich")
+    from rheostat.cli import main, models
+
+    monkeypatch.setitem(models.MODELS, "smollm2", lambda: smollm2)
+    assert (
+        main(["generate", "Water boils at", "--model", "smollm2", "--temperature", "0", "--max-tokens", "8"])
+        == 0
+    )
+    expected = generate(smollm2.llm, "Water boils at", SamplingParams(temperature=0, max_tokens=8)).run().text
+    assert expected in capsys.readouterr().out
+
+
+def test_that_a_real_model_is_missing_is_told(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="SmolLM2 is not installed; run: pip install"):
+        smollm2_model()
 
 
 def test_a_prompt_is_read_as_the_host_reads_it(llm):

