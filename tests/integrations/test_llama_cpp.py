@@ -202,6 +202,25 @@ def test_a_chat_is_drawn_by_the_same_sampler(llm):
     assert texts[0] == texts[1]
 
 
+def test_a_mask_is_asked_for_before_every_token(llm):
+    table = vocabulary(llm).table
+
+    def bitmask(ids):
+        return table.prefix_mask(b"xyz"[len(ids) :]) if len(ids) < 3 else None
+
+    done = generate(llm, PROMPT, WORDS, bitmask=bitmask).run()
+    assert done.text[:3] == "xyz"
+    processor = SamplingProcessor(llm, WORDS, bitmask=bitmask)
+    llm.reset()
+    assert llm.create_completion(PROMPT, **processor.arguments())["choices"][0]["text"] == done.text
+
+
+def test_what_the_file_recommends_can_be_used(llm):
+    found = SamplingParams.from_gguf(llm.metadata).params
+    assert (found.chain, found.eos_token_id) == ("llama.cpp", (tiny_gguf.EOS,))
+    assert len(generate(llm, PROMPT, found.replace(max_tokens=5, ignore_eos=True)).run().ids) == 5
+
+
 def test_that_the_host_dropped_the_processor_is_told(llm):
     processor = SamplingProcessor(llm, WORDS)
     with pytest.raises(RuntimeError, match="with logit_bias llama-cpp-python drops all processors"):
