@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 STEP := .ci/step
+HOSTS := .venv-hosts
+# Where the wheel of llama-cpp-python is kept, which is built from its source: about six minutes on two cores.
+HOST_WHEELS ?= $(HOME)/.cache/rheostat/wheels
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,7 +24,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
-PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed')
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
 WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE
 
 ##@ Use
@@ -31,8 +34,9 @@ help: ## list the targets
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: install ## set up, then sample recorded rows of a real model and print what happened
-	@$(BIN)/python examples/demo.py
+# One thread, as the demo says: on two a small product waits longer for a busy machine than it takes.
+demo: install ## set up, then write text and sample recorded rows of a real model
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python examples/demo.py
 
 test: install lint test-rust test-python ## set up, then run every test and every lint
 
@@ -61,6 +65,13 @@ test-python: install
 	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
 
+test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set up .venv-hosts, which takes minutes
+	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python -c 'import gguf, llama_cpp, onnx, onnxruntime, transformers'
+	@$(STEP) 'pytest, the host programs' $(HOSTS)/bin/python -m pytest -rs tests/integrations
+
+bench-loop: $(HOSTS)/.stamps/wheel ## tokens per second in the host programs, with and without rheostat
+	@env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(HOSTS)/bin/python benches/loop.py
+
 bench: install ## every benchmark beside its peers; JSON in benches/results/
 	@mkdir -p benches/results
 	@$(STEP) 'benchmarks' $(BIN)/python -m pytest benches -o python_files='bench_*.py' --benchmark-only \
@@ -85,13 +96,19 @@ roofline: install ## the floors of this machine, and the work beside them
 bars: install ## the speed promised, as ratios within one run
 	@$(BIN)/python benches/bars.py
 
-lock: $(STAMPS)/dev ## compile requirements-dev.in to requirements-dev.txt, with hashes
-	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
-	@$(STEP) 'pip-compile' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
-	  --no-emit-find-links --output-file=requirements-dev.txt requirements-dev.in
+model: install ## train the model in the box again, from the text of Python 3.11.7: some ten minutes
+	@$(STEP) 'training' env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(BIN)/python -m rheostat.lab.train --out python/rheostat/lab/weights.npz
 
-clean: ## remove what was built: .venv, dist, target, caches
-	rm -rf $(VENV) dist target benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
+lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
+	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
+	@for name in dev hosts; do \
+	  $(STEP) "pip-compile, $$name" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
+	    --no-emit-find-links --output-file=requirements-$$name.txt requirements-$$name.in; \
+	done
+
+clean: ## remove what was built: .venv, .venv-hosts, dist, target, caches
+	rm -rf $(VENV) $(HOSTS) dist target benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
 
 $(STAMPS)/dev: requirements-dev.txt
 	@python=$$(.ci/find-tools $(PYTHON)) && \
@@ -108,5 +125,17 @@ $(STAMPS)/wheel: $(STAMPS)/dev $(WHEEL_SOURCES)
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python bench bench-quick bench-report bench-counts roofline bars
-.PHONY: lock clean
+$(HOSTS)/.stamps/hosts: requirements-hosts.txt $(STAMPS)/dev
+	@$(STEP) 'environment of the host programs' $(BIN)/python -m venv $(HOSTS)
+	@$(STEP) 'llama-cpp-python' .ci/llama-wheel $(HOSTS)/bin/python $(HOST_WHEELS)
+	@$(STEP) 'the other host programs, by hash' $(HOSTS)/bin/python -m pip install --quiet \
+	  --disable-pip-version-check --no-deps --require-hashes -r requirements-hosts.txt
+	@mkdir -p $(HOSTS)/.stamps && touch $@
+
+$(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
+	@$(STEP) 'install the wheel' $(HOSTS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --force-reinstall --no-deps dist/rheostat-*.whl
+	@touch $@
+
+.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-loop bench-quick bench-report
+.PHONY: bench-counts roofline bars model lock clean

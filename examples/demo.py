@@ -1,4 +1,4 @@
-"""Samples recorded rows of a real model at several temperatures and top-p, and prints what happened.
+"""Writes text with the model in the box, then samples recorded rows of a real model, and says what happened.
 
 Every token and every kept set is compared with the reference in NumPy; one that differs ends the demo with
 status 1. Times are single-threaded, the fastest of a few calls for each row, their median over the rows.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from pathlib import Path
 from statistics import median
@@ -15,13 +16,22 @@ from typing import NamedTuple
 
 import numpy as np
 import rheostat
+from rheostat import lab
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benches"))
 from peers.with_numpy import sample_textbook  # noqa: E402  # the sampler that the benchmarks compare with, too
 
-SETTINGS = [(temperature, top_p) for temperature in (0.3, 0.7, 1.0, 1.5) for top_p in (0.5, 0.9, 0.99)]
+SETTINGS = [(0.3, 0.9), (0.7, 0.9), (1.0, 0.9), (1.5, 0.99)]
 SEED = 7
+PROMPT = "The default is"
+TEXTS = [
+    {"temperature": 0, "repetition_penalty": 1.1},
+    {"temperature": 0.7, "top_p": 0.9},
+    {"temperature": 1.2, "min_p": 0.02},
+]
+MAX_TOKENS = 48
+WIDTH = 96
 VOCAB = 49_152
 BAR_WIDTH = 15
 
@@ -144,8 +154,43 @@ def print_line(temperature: float, top_p: float, measured: list[Measured], style
     )
 
 
+def write_texts(model, style: Style) -> tuple[int, int]:
+    """Writes on from the prompt at each setting: how many texts the reference writes too, of how many."""
+    print(f"The model in the box writes on from {style.bold(PROMPT)}, seed {SEED}:\n")
+    agreeing, times = 0, []
+    prompt, ends = model.encode(PROMPT), {"max_tokens": MAX_TOKENS, "eos_token_id": model.eos_token_id}
+    for knobs in TEXTS:
+        params = rheostat.SamplingParams(seed=SEED, **ends, **knobs)
+        generation = rheostat.generate(model, prompt, params, table=model.table)
+        for _ in generation:
+            style.progress(one_line(generation.text)[-WIDTH:])
+        style.progress("")
+        text = textwrap.fill(
+            one_line(PROMPT + generation.text), WIDTH, initial_indent="  ", subsequent_indent="  "
+        )
+        setting = ", ".join(f"{name} {value}" for name, value in knobs.items())
+        print(f"{style.dim(f'  {setting}')}\n{text}\n")
+        again = rheostat.reference.generate(model, prompt, params, table=model.table).run()
+        agreeing += (again.ids, again.text) == (generation.ids, generation.text)
+        times.append(generation.timings)
+    seconds = sum(t.model + t.sampling for t in times)
+    speed = f"{sum(t.tokens for t in times) / seconds:,.0f} tokens a second"
+    share = f"{sum(t.sampling for t in times) / seconds:.0%} of the time in rheostat"
+    print(style.dim(f"{speed}, {share}. rheostat generate --help shows all knobs.\n"))
+    return agreeing, len(TEXTS)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def main() -> int:
     style = Style(sys.stdout)
+    agreeing, texts = write_texts(lab.load(), style)
+    if agreeing < texts:
+        wrong = f"{texts - agreeing} of {texts} texts differ from the reference: this build is broken."
+        print(style.good(wrong, False))
+        return 1
     style.progress("loading the recorded rows")
     rows = recorded_rows()
     style.progress("")

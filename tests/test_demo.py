@@ -1,9 +1,11 @@
 """The demo: its table fits a terminal, and a token that differs from the reference is status 1."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
+from stand_in import Bytes
 
 DEMO = Path(__file__).parent.parent / "examples" / "demo.py"
 
@@ -37,6 +39,24 @@ def test_a_token_that_differs_from_the_reference_is_status_1(demo, capsys, monke
     text = capsys.readouterr().out
     assert "0/2" in text
     assert "2 of 2 rows differ from the reference" in text
+
+
+def test_it_writes_text_that_the_reference_writes_too(demo, capsys):
+    assert demo.write_texts(Bytes(), demo.Style(sys.stdout)) == (3, 3)
+    text = capsys.readouterr().out
+    assert text.count("  The default is") == 3
+    assert "temperature 0.7, top_p 0.9" in text
+    assert "tokens a second" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_text_that_differs_from_the_reference_is_counted(demo, monkeypatch):
+    shuffled = Bytes("zyx the default is not this. " * 3)
+    generate = demo.rheostat.reference.generate
+    monkeypatch.setattr(
+        demo.rheostat.reference, "generate", lambda model, *rest, **more: generate(shuffled, *rest, **more)
+    )
+    assert demo.write_texts(Bytes(), demo.Style(sys.stdout)) == (0, 3)
 
 
 @pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])

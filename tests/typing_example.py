@@ -90,3 +90,36 @@ matcher = StopSet(["\nUser:"]).matcher()
 text: str = matcher.feed("Hello")
 if matcher.hit is not None:
     assert_type(matcher.hit.index, int)
+
+params = rheostat.SamplingParams(max_tokens=4, stop=["\n"])
+generation = rheostat.generate(lambda ids: row, [1, 2], params, table=rheostat.TokenTable.from_bytes([b"a"]))
+for step in generation:
+    assert_type(step, rheostat.Step)
+assert_type(generation.run().text, str)
+assert_type(generation.timings.tokens_per_second, float)
+
+
+class Cached:
+    def start(self, ids: list[int]) -> Row:
+        return logits_of(ids[-1])
+
+    def next(self, id: int) -> Row:
+        return logits_of(id)
+
+
+async def stream() -> list[str]:
+    return [step.text async for step in rheostat.agenerate(Cached(), [1], params)]
+
+
+def rows_of(texts: list[list[int]]) -> NDArray[np.float32]:
+    return np.stack([logits_of(ids[-1]) for ids in texts])
+
+
+together = rheostat.generate_batch(rows_of, [[1], [2]], [params, params], vocab_size=8)
+for steps in together:
+    assert_type(steps, dict[int, rheostat.Step])
+assert_type(together.texts, tuple[str, ...])
+
+difference = rheostat.recording.diff("a.jsonl", "b.jsonl")
+if difference is not None:
+    assert_type(difference.cause, str | None)

@@ -1,6 +1,6 @@
 """From a row of logits to a token on a CPU: exact, reproducible, at memory speed."""
 
-from rheostat import reference
+from rheostat import recording, reference
 from rheostat._rheostat import (
     LAW,
     BatchSampler,
@@ -26,6 +26,9 @@ from rheostat._rheostat import (
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
+from rheostat.generation import agenerate, generate, generate_batch
+from rheostat.generation_batch import BatchGeneration
+from rheostat.generation_over import AsyncGeneration, Generation, IncrementalModel, Timings
 from rheostat.params import SamplingParams
 from rheostat.results import Logprobs, Token, Tokens, Verified
 from rheostat.sequence import Sequence
@@ -34,8 +37,12 @@ from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
+    "AsyncGeneration",
+    "BatchGeneration",
     "BatchSampler",
     "Finish",
+    "Generation",
+    "IncrementalModel",
     "KnobError",
     "LogitsError",
     "Logprobs",
@@ -47,19 +54,24 @@ __all__ = [
     "StopHit",
     "StopMatcher",
     "StopSet",
+    "Timings",
     "Token",
     "TokenTable",
     "Tokens",
     "Verified",
     "__version__",
+    "agenerate",
     "build_info",
     "choose",
     "explain",
+    "generate",
+    "generate_batch",
     "kept",
     "log_softmax",
     "logprobs",
     "min_p",
     "process",
+    "recording",
     "reference",
     "sample",
     "set_num_threads",

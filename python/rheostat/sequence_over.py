@@ -103,6 +103,11 @@ class SequenceOver:
         return self._table
 
     @property
+    def vocab_size(self) -> int:
+        """How many tokens there are to draw from."""
+        return int(self._sampler.vocab_size)
+
+    @property
     def seed(self) -> int:
         """The seed, also where the system gave it."""
         return int(self._sampler.seed)

@@ -10,6 +10,7 @@ from rheostat.reference.batch_sampler import BatchSampler
 from rheostat.reference.build import build_info, set_num_threads
 from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
+from rheostat.reference.generating import agenerate, generate, generate_batch
 from rheostat.reference.law import LAW
 from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
@@ -44,9 +45,12 @@ __all__ = [
     "TokenTable",
     "Tokens",
     "Verified",
+    "agenerate",
     "build_info",
     "choose",
     "explain",
+    "generate",
+    "generate_batch",
     "kept",
     "log_softmax",
     "logprobs",

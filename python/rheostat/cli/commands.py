@@ -1,0 +1,98 @@
+"""The commands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import rheostat
+from rheostat import KnobError, LogitsError
+from rheostat.cli import bench, count, diff, explain, generate, terminal
+from rheostat.cli.errors import UsageError
+
+DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+COMMANDS = {"generate": generate, "explain": explain, "count": count, "bench": bench, "diff": diff}
+
+DESCRIPTION = """\
+Text from a language model on a CPU, with every decoding knob, exact and reproducible.
+
+  rheostat generate "Once upon a time"             write on from a prompt
+  rheostat explain "Once upon a" --top-p 0.9       what a setting does to the next token
+  rheostat count --file prompt.txt                 how long a text is
+  rheostat bench                                   how fast a token is here
+  rheostat diff a.jsonl b.jsonl                    where two recorded texts part
+"""
+EPILOG = """\
+Each command has more to tell: rheostat generate --help.
+
+exit status: 0 done; 1 failed, or a difference was found; 2 the command line is wrong; 130 Ctrl-C.
+An error is one sentence; RHEOSTAT_TRACEBACK=1 shows where it came from.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    shape = partial(argparse.RawDescriptionHelpFormatter, max_help_position=34, width=_width())
+    top = argparse.ArgumentParser("rheostat", description=DESCRIPTION, epilog=EPILOG, formatter_class=shape)
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            usage=f"rheostat {name} {module.USAGE}",
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            formatter_class=shape,
+            allow_abbrev=False,
+        )
+        module.add(command)
+        command.set_defaults(run=module.run)
+    return top
+
+
+def _width() -> int:
+    """Of the help: that of the terminal, within reason."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 110)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Runs a command line and gives its exit status."""
+    terminal.replace_what_cannot_be_encoded()
+    try:
+        parsed = parser().parse_args(arguments)
+    except SystemExit as end:  # argparse has said why
+        return int(end.code or DONE)
+    try:
+        status: int = parsed.run(parsed)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        terminal.close_quietly()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("RHEOSTAT_TRACEBACK"):
+            raise
+        print(f"rheostat {parsed.command}: {_sentence(error)}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError | KnobError) else FAILED
+
+
+def _sentence(error: Exception) -> str:
+    """What is wrong, on one line; an error that is not meant for a user also names its kind."""
+    said = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if said and isinstance(error, UsageError | KnobError | LogitsError | OSError | ImportError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _version() -> str:
+    build = rheostat.build_info()
+    return f"rheostat {build['version']} (law {build['law']}, {build['simd']}, {build['threads']} threads)"

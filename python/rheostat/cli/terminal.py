@@ -1,0 +1,64 @@
+"""Standard output and standard error: text on the one, everything else on the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from rheostat.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def write(text: str) -> None:
+    """To standard output, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that colours on terminals that want it, and nowhere cuts or folds a line."""
+    from rich.console import Console  # here, since it takes longer to import than a short text to write
+
+    terminal = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if not terminal.is_terminal:
+        terminal.width = 200  # a table in a file need not fold
+    return terminal
+
+
+def note(text: str) -> None:
+    """A line on standard error, dim on a terminal."""
+    if sys.stderr.isatty():
+        console(stderr=True).print(text, style="dim")
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def progress(text: str) -> None:
+    """A line on standard error that the next one overwrites; nothing where that is no terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
+
+
+def replace_what_cannot_be_encoded() -> None:
+    """Characters that the terminal's encoding lacks become question marks instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def close_quietly() -> None:
+    """After the reader of a pipe has gone: nothing more is written, also not at the interpreter's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def text_given(text: str | None, what: str) -> str:
+    """An argument, or where it is absent or "-" what standard input holds."""
+    if text is not None and text != "-":
+        return text
+    if sys.stdin.isatty() and text is None:
+        raise UsageError(f"{what} is missing: give it as an argument, or on standard input")
+    return sys.stdin.read()

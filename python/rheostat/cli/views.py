@@ -1,0 +1,98 @@
+"""What `rheostat generate` shows of a text while it comes."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import rheostat
+from rheostat.cli import terminal
+
+# The least probability of each colour, likeliest first.
+COLOURS = ((0.8, "green"), (0.5, "cyan"), (0.2, "yellow"), (0.05, "magenta"), (0.0, "red"))
+
+
+class Plain:
+    """The text, and on a terminal the prompt before it, dim."""
+
+    def prompt(self, text: str) -> None:
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            terminal.console(stderr=True).print(text, style="dim", end="")
+
+    def step(self, step: rheostat.Step) -> None:
+        self.write(step.text)
+
+    def end(self, missing: str) -> None:
+        self.write(missing)
+        if sys.stdout.isatty():
+            terminal.write("\n")
+
+    def legend(self) -> None:
+        """What the colours say, on standard error."""
+
+    def write(self, text: str) -> None:
+        if text:
+            terminal.write(text)
+
+
+class Held(Plain):
+    """The text as a whole at its end, below the explanations of a terminal."""
+
+    def __init__(self) -> None:
+        self.start = ""
+        self.parts: list[str] = []
+
+    def prompt(self, text: str) -> None:
+        self.start = text
+
+    def write(self, text: str) -> None:
+        self.parts.append(text)
+
+    def end(self, missing: str) -> None:
+        sys.stderr.write("\n")
+        super().prompt(self.start)
+        terminal.write("".join([*self.parts, missing, "\n"]))
+
+
+class Probabilities(Plain):
+    """Each token in the colour of the probability that the model gave it; without colour the number."""
+
+    def __init__(self) -> None:
+        self.console = terminal.console()
+        self.is_plain = self.console.color_system is None or self.console.no_color
+
+    def step(self, step: rheostat.Step) -> None:
+        if not step.text:
+            return
+        assert step.token is not None
+        assert step.token.raw_logprob is not None
+        probability = math.exp(step.token.raw_logprob)
+        if self.is_plain:
+            terminal.write(f"{step.text}[{probability:.0%}]")
+        else:
+            colour = next(colour for least, colour in COLOURS if probability >= least)
+            self.console.print(step.text, style=colour, end="")
+
+    def legend(self) -> None:
+        if self.is_plain:
+            return
+        from rich.text import Text
+
+        names = [(f"{least:.0%} and more" if least else "less", colour) for least, colour in COLOURS]
+        legend = Text("the model's probability: ", style="dim")
+        for name, colour in names:
+            legend.append(f"{name}  ", style=colour)
+        terminal.console(stderr=True).print(legend)
+
+
+class Silent(Plain):
+    """Nothing: the JSON says it all."""
+
+    def prompt(self, text: str) -> None:
+        return
+
+    def step(self, step: rheostat.Step) -> None:
+        return
+
+    def end(self, missing: str) -> None:
+        return

@@ -1,0 +1,52 @@
+"""A model of a few symbols for the tests of the loop: the next token depends on the last one, or on the last
+two, so that a window that slides is seen in the logits.
+"""
+
+import numpy as np
+import rheostat
+
+ACUTE = "\u00e9".encode()
+BYTES = [b"a", b"b", b"ab", b"END", b"E", b"N", b"D", b" ", ACUTE[:1], ACUTE[1:], None, b"."]
+EOS = 10
+VOCAB = len(BYTES)
+ROWS = np.random.default_rng(7).normal(size=(VOCAB + 1, VOCAB, VOCAB)).astype(np.float32) * 2
+
+
+def table_of(api=rheostat):
+    return api.TokenTable.from_bytes(BYTES)
+
+
+def model(ids):
+    """(vocab,) logits after the ids: by the last two, and by how many there are."""
+    last, before = ids[-1], ids[-2] if len(ids) > 1 else VOCAB
+    return np.roll(ROWS[before, last], len(ids))
+
+
+class Cached:
+    """The same model with what it has read kept; `calls` tells how it was asked."""
+
+    def __init__(self):
+        self.read, self.calls = [], []
+
+    def start(self, ids):
+        self.calls.append(("start", len(ids)))
+        self.read = list(ids)
+        return model(self.read)[None]
+
+    def next(self, id):
+        self.calls.append(("next", id))
+        self.read.append(id)
+        return model(self.read)
+
+
+class Failing:
+    """A model that raises at the calls named."""
+
+    def __init__(self, model, at):
+        self.model, self.at, self.calls = model, set(at), 0
+
+    def __call__(self, ids):
+        self.calls += 1
+        if self.calls in self.at:
+            raise ConnectionError("the model is away")
+        return self.model(ids)

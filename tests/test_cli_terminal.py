@@ -1,0 +1,92 @@
+"""The command line in pipes and in real terminals, and under Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+
+from cli_support import STAND_IN, environment, finished, in_terminal, plain, start, text_of
+from rheostat import SamplingParams
+from stand_in import TEXT
+
+
+def test_a_closed_pipe_ends_it_quietly():
+    running = start("generate", "the ", "--model", "stand_in:Slow")
+    assert running.stdout.read(3)
+    running.stdout.close()
+    assert running.wait(30) == 141
+    assert running.stderr.read() == b""
+    running.stderr.close()
+
+
+def test_a_pipe_gets_each_piece_at_once_and_ctrl_c_keeps_the_text():
+    running = start("generate", "the ", "--model", "stand_in:Slow", "--seed", "1")
+    first = os.read(running.stdout.fileno(), 100)
+    assert 1 <= len(first) < 10
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    whole = text_of(SamplingParams(temperature=0.7, top_p=0.9, seed=1, max_tokens=200)).text
+    assert whole.startswith((first + out).decode())
+    assert err.decode().startswith("interrupted \u00b7 ")
+    assert "Traceback" not in err.decode()
+
+
+def test_ctrl_c_leaves_json_whole():
+    done = finished("generate", "the ", "--model", "stand_in:Signals", "--json")
+    assert done.returncode == 130
+    told = json.loads(done.stdout)
+    assert (told["finish_reason"], len(told["ids"])) == ("interrupted", 5)
+
+
+def test_a_terminal_shows_the_prompt_the_text_and_the_summary():
+    shown, status = in_terminal("generate", "the ", *STAND_IN, "--seed", "3", "--max-tokens", "20")
+    text = text_of(SamplingParams(temperature=0.7, top_p=0.9, seed=3, max_tokens=20)).text
+    assert status == 0
+    assert plain(shown).startswith(f"the {text}\nlength \u00b7 20 tokens \u00b7 ")
+    assert shown.startswith("\033[2mthe \033[0m")
+
+
+def test_a_terminal_shows_probabilities_in_colours():
+    asked = ("generate", "the ", *STAND_IN, "--seed", "3", "--max-tokens", "20", "--show-probs")
+    shown, _ = in_terminal(*asked)
+    text = text_of(SamplingParams(temperature=0.7, top_p=0.9, seed=3, max_tokens=20)).text
+    first, legend, _ = plain(shown).replace(text, text.replace("\n", " ")).splitlines()
+    assert first == "the " + text.replace("\n", " ")
+    assert legend.startswith("the model's probability: 80% and more  50% and more")
+    assert len(set(re.findall(r"\033\[[\d;]+m", shown))) > 5
+    assert plain(in_terminal(*asked, "--quiet")[0]) == text + "\n"
+    for variable in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        shown, _ = in_terminal(*asked, env=environment(**variable))
+        assert not re.search(r"\033\[[\d;]*3\d", shown)
+        assert "%]" in shown
+
+
+def test_a_terminal_shows_explanations_as_tables_and_the_text_below():
+    shown, _ = in_terminal("generate", "the ", *STAND_IN, "--seed", "3", "--max-tokens", "2", "--explain")
+    text = text_of(SamplingParams(temperature=0.7, top_p=0.9, seed=3, max_tokens=2)).text
+    assert plain(shown).splitlines()[-2] == "the " + text
+    assert sum(line.startswith("the ") for line in plain(shown).splitlines()) == 1
+    shown, _ = in_terminal("explain", "the ", *STAND_IN, "--seed", "3")
+    assert "\u2588" in shown
+    assert " drawn" in shown
+    assert max(len(line.rstrip()) for line in plain(shown).splitlines()) <= 100
+
+
+def test_ctrl_c_in_a_terminal_ends_with_what_was_written():
+    shown, status = in_terminal(
+        "generate", "the ", "--model", "stand_in:Slow", "--seed", "1", until=b"\033[0mca"
+    )
+    assert status == 130
+    assert "\ninterrupted \u00b7 " in plain(shown)
+    assert "Traceback" not in shown
+
+
+def test_an_error_in_a_terminal_has_a_line_of_its_own():
+    shown, status = in_terminal("generate", "the ", "--model", "stand_in:Breaks", "--seed", "1")
+    assert status == 1
+    assert plain(shown).splitlines()[-1] == "rheostat generate: the model is away"
+
+
+def test_the_stand_in_writes_what_it_was_made_of():
+    assert set(text_of(SamplingParams(top_p=0.9, seed=1, max_tokens=99)).text) <= set(TEXT)
