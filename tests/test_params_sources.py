@@ -352,6 +352,12 @@ def test_gguf_metadata_may_hold_numbers():
     )
 
 
+def test_what_gguf_metadata_leaves_empty_is_no_source():
+    found = gguf(temp=None, top_k="", sequence="", min_p=[])
+    assert found == (SamplingParams(chain="llama.cpp"), {"chain": "the order of llama.cpp"}, {})
+    assert gguf(top_k=np.array([7])).params.top_k == 7
+
+
 def test_the_window_of_gguf_penalties_is_that_of_llama_cpp():
     assert gguf(penalty_repeat="1.1").params.penalty_last_n == 64
     assert gguf(penalty_repeat="1.1").sources["penalty_last_n"] == "the default of llama.cpp"
@@ -392,5 +398,14 @@ def test_gguf_metadata_that_is_none_is_refused():
         gguf(temp="hot")
     with pytest.raises(KnobError, match=r"must hold an integer as general.sampling.top_k, got '1.5'$"):
         gguf(top_k="1.5")
+    for value in (np.array([2, 3]), [2, 3]):
+        with pytest.raises(
+            KnobError, match=r"^metadata must hold an integer as tokenizer.ggml.eos_token_id, got "
+        ):
+            SamplingParams.from_gguf({"tokenizer.ggml.eos_token_id": value})
+    for name in ("infill", "adaptive_p"):
+        rule = "metadata must hold known samplers as general.sampling.sequence"
+        with pytest.raises(KnobError, match=f"^{rule}, got '{name}'$"):
+            gguf(sequence=f"top_k;{name}")
     with pytest.raises(TypeError, match=r"must hold a str as general.sampling.sequence, got list$"):
         gguf(sequence=["top_k"])
