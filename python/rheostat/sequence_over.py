@@ -9,7 +9,7 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,33 +20,13 @@ from rheostat.params import SamplingParams
 from rheostat.reference.state import origin_of, rewound
 from rheostat.reference.stop_input import is_sequence
 from rheostat.reference.tokens import TokenTable as ReferenceTable
-from rheostat.results import Token, Tokens
-from rheostat.transcript import Finish, State, Transcript
+from rheostat.results import Token
+from rheostat.sequence_step import Snapshot, Step, ids_of, tokens_of
+from rheostat.transcript import Finish, Transcript
 
 __all__ = ["Finish", "SequenceOver", "Snapshot", "Step"]
 
 BUSY = "the sequence is in use by another call: give each thread its own, and let no step of a chain use it"
-
-
-class Step(NamedTuple):
-    """What a token brought."""
-
-    token: Token | None
-    """The last token that was taken; None where none was."""
-    text: str
-    """What can be shown: it is never taken back, and together it is the sequence's text."""
-    finish: Finish | None
-    """Why the sequence ended with this token, or None."""
-    tokens: tuple[Token, ...] = ()
-    """The tokens whose text is now shown: together they are the sequence's `tokens`. One that holds a part of
-    a character, or that a stop string may begin in, comes when its text is shown to the end."""
-
-
-class Snapshot(NamedTuple):
-    """A state of a sequence, without its params and table."""
-
-    sampler: bytes
-    transcript: State
 
 
 class SequenceOver:
@@ -226,7 +206,7 @@ class SequenceOver:
             RuntimeError: as in `step`.
             KnobError, TypeError: what is no id of the vocabulary. After any exception nothing has changed.
         """
-        ids = _ids_of(tokens)
+        ids = ids_of(tokens)
         if not self._lock.acquire(False):
             raise RuntimeError(BUSY)
         try:
@@ -237,7 +217,7 @@ class SequenceOver:
             mu = sampler.mu if self._params.mirostat else None
             try:
                 sampler.accept(ids)
-                given = _tokens_of(tokens)
+                given = tokens_of(tokens)
                 for token in given:
                     transcript.take(token)
                     if transcript.finish is not None:
@@ -330,24 +310,3 @@ class SequenceOver:
 
 def _ended(finish: Finish) -> RuntimeError:
     return RuntimeError(f"the sequence has ended ({finish.reason}): make a new one")
-
-
-def _ids_of(tokens: Any) -> Any:
-    """What a sampler is to accept; what is neither a Token nor among Tokens is for it to judge."""
-    if isinstance(tokens, Token):
-        return tokens.id
-    if isinstance(tokens, list | tuple | Tokens):
-        return [token.id if isinstance(token, Token) else token for token in tokens]
-    return tokens
-
-
-def _tokens_of(accepted: Any) -> list[Token]:
-    """The tokens among what a sampler has accepted."""
-    if isinstance(accepted, Token):
-        return [accepted]
-    if isinstance(accepted, list | tuple | Tokens):
-        return [token if isinstance(token, Token) else Token(int(token)) for token in accepted]
-    return [Token(int(id)) for id in np.asarray(accepted).reshape(-1)]
-
-
-Step.__module__ = "rheostat"
