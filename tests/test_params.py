@@ -113,7 +113,7 @@ KNOB_ERRORS = [
     (
         {"top_p": [0.5, 0.6]},
         "top_p",
-        "top_p must be one value for one row of logits, got shape (2,)",
+        "top_p must be one value, got shape (2,)",
     ),
     ({"temperature": float("nan")}, "temperature", "temperature must be 0 or in [1e-30, 1e30], got nan"),
     (
@@ -125,6 +125,11 @@ KNOB_ERRORS = [
         {"logit_bias": {3: INF}},
         "logit_bias",
         "logit_bias must hold biases that are -inf or finite in float32, got inf",
+    ),
+    (
+        {"stop_token_ids": [[1]]},
+        "stop_token_ids",
+        "stop_token_ids must be for one sequence, got several",
     ),
     ({"mirostat": 1}, "mirostat", "mirostat must be 0 or 2, where 0 is off and 1 is not supported, got 1"),
     ({"mirostat": 3}, "mirostat", "mirostat must be 0 or 2, where 0 is off and 1 is not supported, got 3"),
@@ -180,10 +185,10 @@ KNOB_ERRORS = [
 ]
 
 TYPE_ERRORS = [
-    ({"top_p": True}, "top_p must be a number or one number per row, got bool"),
-    ({"max_tokens": 5.0}, "max_tokens must be an integer or one integer per row, got float"),
-    ({"seed": "7"}, "seed must be an integer or one integer per row, got str"),
-    ({"logprobs": True}, "logprobs must be an integer or one integer per row, got bool"),
+    ({"top_p": True}, "top_p must be a number, got bool"),
+    ({"max_tokens": 5.0}, "max_tokens must be an integer, got float"),
+    ({"seed": "7"}, "seed must be an integer, got str"),
+    ({"logprobs": True}, "logprobs must be an integer, got bool"),
     ({"ignore_eos": 1}, "ignore_eos must be a bool, got 1"),
     ({"include_stop_str_in_output": None}, "include_stop_str_in_output must be a bool, got None"),
     ({"stop": 7}, "stop must be a str, bytes or a sequence of them, got 7"),
@@ -195,7 +200,11 @@ TYPE_ERRORS = [
         {"dry_sequence_breakers": ["\n", 7]},
         "dry_sequence_breakers[1] must be a str among strings, got 7",
     ),
-    ({"logit_bias": 5}, "logit_bias must be a dict of token id to bias or one per row, got int"),
+    (
+        {"sequence_bias": [((1,), 2)]},
+        "sequence_bias must be a dict of token id tuples to bias, got list",
+    ),
+    ({"logit_bias": 5}, "logit_bias must be a dict of token id to bias, got int"),
 ]
 
 
@@ -311,6 +320,16 @@ def test_text_breakers_become_the_ids_of_the_tokens_that_contain_them(api):
         one.knobs()
 
 
+def test_a_table_is_searched_once_for_the_same_breakers(api):
+    table = api.TokenTable.from_bytes([b"a", b"\n", b".\n"])
+    one = SamplingParams(dry_multiplier=1, dry_sequence_breakers="\n", seed=1)
+    found = one.resolved(table)
+    assert one.replace(seed=2).resolved(table).dry_sequence_breakers is found.dry_sequence_breakers
+    assert one.resolved(api.TokenTable.from_bytes([b"\n"])).dry_sequence_breakers == (0,)
+    assert found == one.replace(dry_sequence_breakers=[1, 2])
+    assert (found.seed, hash(found)) == (1, hash(one.replace(dry_sequence_breakers=[1, 2])))
+
+
 def test_json_is_valid_for_every_reader():
     one = SamplingParams(logit_bias={3: -INF}, sequence_bias={(1, 2): 0.5, (3,): -INF}, stop=[b"\xff", b"a"])
     assert one.to_json() == (
@@ -332,7 +351,15 @@ def test_a_callable_has_no_json():
     ("text", "message"),
     [
         ("{", "text must be JSON, got Expecting property name"),
+        ("[" * 100_000, "text must be JSON, got one that is nested too deeply"),
+        ("1" * 5000, "text must be JSON, got Exceeds the limit"),
         ("[1]", "text must be a JSON object, got list"),
+        ('{"law": 1, "top_k": "7"}', "top_k must be an integer, got str"),
+        ('{"law": 1, "logit_bias": []}', "logit_bias must be a dict of token id to bias, got list"),
+        (
+            '{"law": 1, "logit_bias": {"%s": 1}}' % ("1" * 5000),
+            r"logit_bias must have token ids as keys, got '11111111111111111111...'",
+        ),
         ("{}", "law must be 1, the version of the numeric law that this library follows, got None"),
         ('{"law": 2}', "law must be 1, the version of the numeric law that this library follows, got 2"),
         (

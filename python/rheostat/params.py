@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rheostat.errors import KnobError
+from rheostat.params_breakers import breaker_ids
 from rheostat.params_fields import KNOBS, checked_fields, steps_of, without_mirostat
 from rheostat.params_json import dumps, loads
 from rheostat.params_models import Found, read_generation_config, read_gguf
 from rheostat.params_openai import read_request
+from rheostat.params_request import in_callers_words, over_defaults
 from rheostat.reference.chain import Step
 
 
@@ -160,16 +162,10 @@ class SamplingParams:
         """
         if not self._has_text_breakers():
             return self
-        tokens = list(table)
-        ids: set[int] = set()
-        for breaker in self.dry_sequence_breakers or ():
-            sought = str(breaker).encode()
-            holders = [id for id, token in enumerate(tokens) if token is not None and sought in token]
-            if not holders:
-                message = f"dry_sequence_breakers must be strings that a token contains, got {breaker!r}"
-                raise KnobError(message, "dry_sequence_breakers", breaker)
-            ids.update(holders)
-        return self.replace(dry_sequence_breakers=tuple(sorted(ids)))
+        breakers: Any = self.dry_sequence_breakers
+        resolved = object.__new__(type(self))  # nothing else changes, and ids of a table need no check
+        vars(resolved).update(vars(self), dry_sequence_breakers=breaker_ids(breakers, table))
+        return resolved
 
     def to_json(self) -> str:
         """A JSON object: the version of the numeric law, and what differs from the defaults.
@@ -194,41 +190,52 @@ class SamplingParams:
         >>> SamplingParams.from_json('{"law": 1, "top_p": 0.9}')
         SamplingParams(top_p=0.9)
         """
-        return cls(**loads(text, cls.__dataclass_fields__))
+        fields = loads(text, cls.__dataclass_fields__)
+        return in_callers_words(lambda: cls(**fields), fields)
 
     @classmethod
     def from_openai(
-        cls, request: Mapping[str, Any], *, defaults: SamplingParams | None = None
+        cls,
+        request: Mapping[str, Any],
+        *,
+        defaults: SamplingParams | None = None,
+        allow: Collection[str] = (),
     ) -> RequestParams:
         """What a request of the OpenAI API asks of the sampler, and the rest of it.
 
         Both spellings are read: `max_completion_tokens` and `max_tokens` (where both are given they must be
         equal), `logprobs` true with `top_logprobs` (chat) and `logprobs` as a number (completions). null is
-        the default, a seed of -1 none, and the keys of `logit_bias` may be strings. vLLM's names and every
-        field of this class are taken too.
+        the default, a seed of -1 none (another negative one is taken modulo 2**64), and the keys of
+        `logit_bias` may be strings. vLLM's names and the fields of this class are taken too, but for
+        `context_length`, `eos_token_id` and `report`, which are the server's. A server that would not give
+        1,048,576 `logprobs` caps them, and `max_tokens`, in what comes back.
 
         Args:
             request: the body of the request, parsed.
-            defaults: what holds where the request says nothing: a model's own, say.
+            defaults: what holds where the request says nothing: a model's own, say. A knob that their chain
+                does not name joins it where llama.cpp has it. Their min_tokens gives way to the request's
+                max_tokens; a min_tokens above their max_tokens is an error.
+            allow: which of the server's own fields this request may set.
 
         Returns:
             `params`, and `rest`: the fields of the API that are no knobs (model, messages, stream, tools,
             ...), as they were.
 
         Raises:
-            KnobError: `n` is not 1; a value breaks its rule; a name is neither a knob nor the API's (all of
-                them are told).
-            TypeError: a value has the wrong type.
+            KnobError: whatever is wrong with the request, wrong types too: `n` is not 1; a value breaks its
+                rule; a name is neither a knob nor the API's (all of them are told).
 
         >>> from rheostat import SamplingParams
         >>> request = {"model": "m", "max_completion_tokens": 9, "top_p": None, "logit_bias": {"5": -100}}
         >>> SamplingParams.from_openai(request)
         RequestParams(params=SamplingParams(logit_bias={5: -100.0}, max_tokens=9), rest={'model': 'm'})
         """
-        fields, rest = read_request(request, cls.__dataclass_fields__)
         if defaults is not None and not isinstance(defaults, SamplingParams):
             raise TypeError(f"defaults must be a SamplingParams, got {type(defaults).__name__}")
-        return RequestParams((defaults or cls()).replace(**fields), rest)
+        base = defaults or cls()
+        fields, names, rest = read_request(request, cls.__dataclass_fields__, allow)
+        params = in_callers_words(lambda: base.replace(**over_defaults(fields, base)), fields, names)
+        return RequestParams(params, rest)
 
     @classmethod
     def from_generation_config(cls, source: Mapping[str, Any] | str | os.PathLike[str]) -> ModelParams:

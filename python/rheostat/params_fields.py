@@ -5,6 +5,7 @@ equal objects. Knobs follow the rules of the table; what belongs to a sequence f
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,11 +38,35 @@ LOGPROBS = (
     lambda n: 0 <= n <= MAX_VOCAB,
 )
 
+# What the rules say of rows, where there is one sequence.
+OF_ONE = {
+    "must be one value for one row of logits": "must be one value",
+    "must be for one row of logits, got one entry per row": "must be for one sequence, got several",
+}
+BIASES = {"logit_bias": "token id", "sequence_bias": "token id tuples"}
+
 Checked = dict[str, Any]
 
 
 def checked_fields(given: Mapping[str, Any]) -> Checked:
     """Every field in its stored form; the first that breaks its rule is told."""
+    try:
+        return _checked(given)
+    except KnobError as error:
+        raise KnobError(_of_one(str(error)), error.argument, error.value) from None
+    except TypeError as error:
+        raise TypeError(_of_one(str(error))) from None
+
+
+def _of_one(message: str) -> str:
+    """The rule of a knob that may have one value per row, where it has one alone."""
+    message = re.sub(r" or one (\w+ )?per row\b", "", message)
+    for of_rows, of_one in OF_ONE.items():
+        message = message.replace(of_rows, of_one)
+    return message
+
+
+def _checked(given: Mapping[str, Any]) -> Checked:
     fields: Checked = {knob.name: _knob(knob, given[knob.name]) for knob in KNOBS}
     fields |= {name: check(name, given[name]) for name, check in OWN.items()}
     most, least = fields["max_tokens"], fields["min_tokens"]
@@ -72,6 +97,9 @@ def _knob(knob: Any, value: Any) -> Any:
         return knob.off  # as vLLM spells it
     if knob.name == "dry_sequence_breakers" and _holds_text(value):
         return _texts("dry_sequence_breakers", value)
+    if knob.name in BIASES and not isinstance(value, Mapping):
+        rule = f"must be a dict of {BIASES[knob.name]} to bias"
+        raise TypeError(f"{knob.name} {rule}, got {type(value).__name__}")
     (stored,) = knob.takes(knob.name, value, ANY_ROW, knob.rule)
     if isinstance(stored, dict):
         stored = FrozenDict(stored)

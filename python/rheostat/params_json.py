@@ -13,6 +13,8 @@ from typing import Any
 from rheostat.errors import KnobError
 from rheostat.reference.law import LAW
 
+LONGEST_KEY = 20  # digits; Python reads no int of thousands
+
 
 def dumps(changes: Mapping[str, Any]) -> str:
     """The JSON of the fields that differ from their defaults."""
@@ -23,6 +25,8 @@ def loads(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
     """The fields that a text of `dumps` gives, unchecked; a name that is not among `names` is an error."""
     try:
         found = json.loads(text)
+    except RecursionError:
+        raise KnobError("text must be JSON, got one that is nested too deeply", "text", text) from None
     except ValueError as error:
         raise KnobError(f"text must be JSON, got {error}", "text", text) from None
     if not isinstance(found, dict):
@@ -42,8 +46,9 @@ def _id_of_key(name: str, key: Any) -> Any:
     """A token id, of which JSON made a string."""
     if not isinstance(key, str):
         return key
-    if not (key.isascii() and key.removeprefix("-").isdigit()):
-        raise KnobError(f"{name} must have token ids as keys, got {key!r}", name, key)
+    if not (key.isascii() and key.removeprefix("-").isdigit() and len(key) <= LONGEST_KEY):
+        shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
+        raise KnobError(f"{name} must have token ids as keys, got {shown!r}", name, key)
     return int(key)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rheostat.errors import KnobError
+from rheostat.reference.table import STEPS
 
 
 class Found(NamedTuple):
@@ -96,6 +97,7 @@ def read_gguf(metadata: Mapping[str, Any]) -> Found:
     """The keys general.sampling.* as llama.cpp reads them, and the ids that end a text, turn or message."""
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a mapping of keys to values, got {type(metadata).__name__}")
+    metadata = {key: value for key, value in metadata.items() if not _is_nothing(value)}
     prefix = "general.sampling."
     fields: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -149,6 +151,10 @@ def _eos_of_model(path: Path) -> tuple[Any, str] | None:
 def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise KnobError(
+            f"source must be JSON, got one nested too deeply in {path}", "source", str(path)
+        ) from None
     except ValueError as error:
         raise KnobError(f"source must be JSON, got {error} in {path}", "source", str(path)) from None
     if not isinstance(found, dict):
@@ -170,13 +176,19 @@ def _sequence_bias(value: Any) -> Any:
 
 def _gguf_number(key: str, value: Any, integer: bool) -> Any:
     """A number, which llama.cpp gives as text."""
-    if not isinstance(value, str):
-        return value.item() if hasattr(value, "item") else value
+    if isinstance(value, int | float):
+        return value
     try:
+        if hasattr(value, "item"):
+            return value.item()
         return int(value) if integer else float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         wanted = "an integer" if integer else "a number"
         raise KnobError(f"metadata must hold {wanted} as {key}, got {value!r}", "metadata", value) from None
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str | list | tuple) and not value)
 
 
 def _gguf_chain(sequence: Any, fields: dict[str, Any], sources: dict[str, str]) -> None:
@@ -192,6 +204,11 @@ def _gguf_chain(sequence: Any, fields: dict[str, Any], sources: dict[str, str]) 
     elif isinstance(sequence, str):
         names = [name.strip().replace("-", "_") for name in sequence.split(";")]
         named = [GGUF_STEPS.get(name, name) for name in names]
+        for name, given in zip(named, names, strict=True):
+            if name not in (*STEPS, "penalties", "dry"):
+                raise KnobError(
+                    f"metadata must hold known samplers as {key}, got {given!r}", "metadata", given
+                )
         chain, source = [name for name in named if name not in ("penalties", "dry")], key
         stays = {"xtc_threshold", "xtc_probability"} if "xtc" in chain else set()
         stays |= {"repetition_penalty", "penalty_last_n"} if "penalties" in named else set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rheostat._rheostat import Sampler, StopSet
+from rheostat._rheostat import Sampler, StopSet, TokenTable
 from rheostat.sequence_over import SequenceOver
 
 
@@ -10,11 +10,13 @@ class Sequence(SequenceOver):
     """One sequence from its prompt to its end, with neither a model nor I/O.
 
     It draws tokens or is given them, keeps what penalties look at, decodes the text, finds the stops and says
-    when it is over. A loop asks its model for logits and shows `step.text`.
+    when it is over. A loop asks its model for logits and shows `step.text`. A copy is independent and shares
+    the table; a pickle carries the table, and a `snapshot` with `from_snapshot` does not.
 
     Args:
         params: SamplingParams. The stops, limits and EOS ids in it are looked after here.
-        table: TokenTable, the bytes of every token; None for ids alone, without text and stop strings.
+        table: TokenTable, the bytes of every token, or a sequence of bytes and None, of which one is made;
+            None for ids alone, without text and stop strings.
         prompt_ids: the prompt's ids.
         stream: which of the sequences of one seed this is, an integer in [0, 2**64).
         vocab_size: the number of tokens; the table's length where it is not given.
@@ -35,6 +37,7 @@ class Sequence(SequenceOver):
 
     _Sampler = Sampler
     _StopSet = StopSet
+    _TokenTable = TokenTable
 
 
 Sequence.__module__ = "rheostat"

@@ -1,45 +1,32 @@
 """One sequence, decoded token by token: what a loop must do between two calls of the model, and nothing of
 the model itself. `rheostat.Sequence` and `rheostat.reference.Sequence` are this over their own samplers and
 stop matchers.
-
-Inside one token the order is: a stop id or EOS first (its own text is not part of the output unless
-`include_stop_str_in_output`), then a stop string, then the limits. While fewer than `min_tokens` tokens are
-there nothing but a limit ends the sequence.
 """
 
 from __future__ import annotations
 
-import codecs
 import copy
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat._rheostat import TokenTable
 from rheostat.errors import KnobError
 from rheostat.params import SamplingParams
+from rheostat.reference.state import origin_of, rewound
+from rheostat.reference.stop_input import is_sequence
+from rheostat.reference.tokens import TokenTable as ReferenceTable
 from rheostat.results import Token
+from rheostat.sequence_step import Snapshot, Step, ids_of, tokens_of
+from rheostat.transcript import Finish, Transcript
 
+__all__ = ["Finish", "SequenceOver", "Snapshot", "Step"]
 
-class Finish(NamedTuple):
-    """Why a sequence ended."""
-
-    reason: str
-    """``"stop"`` (a stop string or stop id), ``"eos"``, ``"length"`` (max_tokens) or ``"context"``
-    (context_length)."""
-    stop: str | bytes | int | None
-    """The stop string, or the id of the stop or EOS token; None at a limit."""
-
-
-class Step(NamedTuple):
-    """What a token brought."""
-
-    token: Token | None
-    """The last token that was taken; None where none was."""
-    text: str
-    """What can be shown: it is never taken back, and together it is the sequence's text."""
-    finish: Finish | None
-    """Why the sequence ended with this token, or None."""
+BUSY = "the sequence is in use by another call: give each thread its own, and let no step of a chain use it"
 
 
 class SequenceOver:
@@ -47,13 +34,14 @@ class SequenceOver:
 
     _Sampler: ClassVar[Any]
     _StopSet: ClassVar[Any]
+    _TokenTable: ClassVar[Any]
 
     def __init__(
         self,
         params: SamplingParams,
         table: Any,
         *,
-        prompt_ids: Iterable[int] = (),
+        prompt_ids: Sequence[int] | NDArray[np.integer[Any]] = (),
         stream: int = 0,
         vocab_size: int | None = None,
     ) -> None:
@@ -67,30 +55,55 @@ class SequenceOver:
             )
         if table is None and vocab_size is None:
             raise KnobError("vocab_size must be given where table is None, got None", "vocab_size", None)
+        if table is not None and not isinstance(table, TokenTable | ReferenceTable):
+            if not is_sequence(table):
+                rule = "table must be a TokenTable or a sequence of bytes and None"
+                raise TypeError(f"{rule}, got {type(table).__name__}")
+            table = self._TokenTable.from_bytes(table)  # read once, so that no token fails on the way
         self._table = table
         self._params = params = params if table is None else params.resolved(table)
         size = len(table) if vocab_size is None else vocab_size
         self._sampler = self._Sampler(params, size, prompt_ids=prompt_ids, stream=stream)
-        self._prompt_length = len(self._sampler.prompt_ids)
-        if params.context_length is not None and self._prompt_length >= params.context_length:
+        length = len(self._sampler.prompt_ids)
+        if params.context_length is not None and length >= params.context_length:
             rule = "context_length must be greater than the number of prompt_ids"
-            message = f"{rule}, {self._prompt_length}, got {params.context_length}"
+            message = f"{rule}, {length}, got {params.context_length}"
             raise KnobError(message, "context_length", params.context_length)
-        self._eos = _ids(None if params.ignore_eos else params.eos_token_id)
-        self._stop_ids = _ids(params.stop_token_ids)
-        include = params.include_stop_str_in_output
-        self._matcher = self._StopSet(params.stop, include=include).matcher()
-        # Stops that are bytes may end inside a character.
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace") if self._is_bytes else None
-        self._tokens: list[Token] = []
-        self._ends: list[int] = []  # of each token, in bytes of what was fed
-        self._text: list[str] = []
-        self._finish: Finish | None = None
+        stop_set = self._StopSet(params.stop, include=params.include_stop_str_in_output)
+        self._transcript = Transcript(params, table, stop_set, length)
         self._lock = threading.Lock()
 
-    @property
-    def _is_bytes(self) -> bool:
-        return bool(self._params.stop) and isinstance(self._params.stop[0], bytes)
+    @classmethod
+    def from_snapshot(
+        cls, snapshot: Snapshot, params: SamplingParams, table: Any, *, vocab_size: int | None = None
+    ) -> Self:
+        """The sequence that a snapshot is of, over a table that many share.
+
+        A pickle of a sequence carries its table; one of a snapshot does not.
+
+        Args:
+            snapshot: what `snapshot` gave, here or in another process.
+            params, table, vocab_size: those of the sequence.
+
+        Raises:
+            KnobError: the snapshot is of other stops; as `Sequence`.
+
+        >>> import pickle, rheostat
+        >>> table = rheostat.TokenTable.from_bytes([b"a", b"b"])
+        >>> sequence = rheostat.Sequence(rheostat.SamplingParams(), table, prompt_ids=[1])
+        >>> step = sequence.push([0, 1])
+        >>> saved = pickle.dumps((sequence.snapshot(), sequence.params))
+        >>> rheostat.Sequence.from_snapshot(*pickle.loads(saved), table).text
+        'ab'
+        """
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(f"snapshot must be one of a sequence, got {type(snapshot).__name__}")
+        origin = origin_of(snapshot.sampler)
+        prompt = np.frombuffer(origin.prompt, "<u4")
+        sequence = cls(params, table, prompt_ids=prompt, stream=origin.stream, vocab_size=vocab_size)
+        sequence._sampler.restore(snapshot.sampler)
+        sequence.restore(snapshot)
+        return sequence
 
     @property
     def params(self) -> SamplingParams:
@@ -120,7 +133,7 @@ class SequenceOver:
     @property
     def position(self) -> int:
         """How many tokens the output has: the position of the next draw."""
-        return int(self._sampler.position)
+        return len(self._transcript.tokens)
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -135,28 +148,22 @@ class SequenceOver:
     @property
     def text(self) -> str:
         """The text so far."""
-        return "".join(self._text)
+        return "".join(self._transcript.text)
 
     @property
     def finish(self) -> Finish | None:
         """Why it ended, or None while it goes on."""
-        return self._finish
+        return self._transcript.finish
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens that the text was made of, for their log-probabilities.
+        """The tokens that the text was made of, for their log-probabilities: those of all steps.
 
         Not among them are a stop or EOS token whose text is not part of it, those that begin in a stop
         string, and, while the sequence goes on, those that are held back.
         """
-        end = self._matcher.emitted
-        if self._finish is None:
-            return tuple(t for t, there in zip(self._tokens, self._ends, strict=True) if there <= end)
-        if self._matcher.hit is not None:
-            starts = [0, *self._ends]
-            return tuple(t for t, start in zip(self._tokens, starts, strict=False) if start < end)
-        ender = isinstance(self._finish.stop, int) and not self._params.include_stop_str_in_output
-        return tuple(self._tokens[:-1] if ender else self._tokens)
+        transcript = self._transcript
+        return tuple(transcript.tokens[: transcript.released])
 
     def step(self, logits: Any, /, *, bitmask: Any = None) -> Step:
         """Draws a token from a row of logits and takes it.
@@ -166,13 +173,27 @@ class SequenceOver:
             bitmask: (words,) int32, as in `sample`.
 
         Raises:
-            RuntimeError: the sequence has ended, or another thread is at work on it.
-            KnobError, LogitsError, TypeError: as in `sample`; nothing has changed then.
+            RuntimeError: the sequence has ended, or another call is at work on it.
+            KnobError, LogitsError, TypeError: as in `sample`. After any exception nothing has changed.
         """
-        with self._alone():
-            token = self._sampler.sample(logits, bitmask=bitmask)
-            text = self._take(token)
-            return Step(token, text, self._finish)
+        if not self._lock.acquire(False):
+            raise RuntimeError(BUSY)
+        try:
+            transcript, sampler = self._transcript, self._sampler
+            if transcript.finish is not None:
+                raise _ended(transcript.finish)
+            place, released = len(transcript.tokens), transcript.released
+            mu = sampler.mu if self._params.mirostat else None
+            try:
+                token = sampler.sample(logits, bitmask=bitmask)
+                text = transcript.take(token)
+                shown = tuple(transcript.tokens[released : transcript.released])
+                return Step(token, text, transcript.finish, shown)
+            except BaseException:
+                self._undo(place, mu)
+                raise
+        finally:
+            self._lock.release()
 
     def push(self, tokens: Any, /) -> Step:
         """Takes tokens that were drawn elsewhere: by a batch, by `verify`, or forced.
@@ -183,130 +204,109 @@ class SequenceOver:
 
         Raises:
             RuntimeError: as in `step`.
-            KnobError, TypeError: what is no id of the vocabulary; nothing has changed then.
+            KnobError, TypeError: what is no id of the vocabulary. After any exception nothing has changed.
         """
-        single = isinstance(tokens, Token) or not isinstance(tokens, Iterable)
-        given = [tokens] if single else list(tokens)
-        ids = [token.id if isinstance(token, Token) else token for token in given]
-        with self._alone():
-            before = self._sampler.snapshot() if len(ids) > 1 else None
-            self._sampler.accept(ids)
-            pieces = []
-            for id, token in zip(ids, given, strict=True):
-                pieces.append(self._take(token if isinstance(token, Token) else Token(int(id))))
-                if self._finish is not None:
-                    break
-            if before is not None and len(pieces) < len(ids):
-                self._sampler.restore(before)
-                self._sampler.accept(ids[: len(pieces)])
-            return Step(self._tokens[-1] if pieces else None, "".join(pieces), self._finish)
+        ids = ids_of(tokens)
+        if not self._lock.acquire(False):
+            raise RuntimeError(BUSY)
+        try:
+            transcript, sampler = self._transcript, self._sampler
+            if transcript.finish is not None:
+                raise _ended(transcript.finish)
+            place, released = len(transcript.tokens), transcript.released
+            mu = sampler.mu if self._params.mirostat else None
+            try:
+                sampler.accept(ids)
+                given = tokens_of(tokens)
+                for token in given:
+                    transcript.take(token)
+                    if transcript.finish is not None:
+                        break
+                end = len(transcript.tokens)
+                if end < place + len(given):
+                    sampler.restore(rewound(sampler.snapshot(), end, mu))
+                last = transcript.tokens[-1] if given else None
+                shown = tuple(transcript.tokens[released : transcript.released])
+                return Step(last, "".join(transcript.text[place:]), transcript.finish, shown)
+            except BaseException:
+                self._undo(place, mu)
+                raise
+        finally:
+            self._lock.release()
 
     def snapshot(self) -> Snapshot:
-        """The state, for `restore`: what a rejected draft or a dropped branch goes back to."""
-        with self._alone(ended=True):
-            return Snapshot(
-                self._sampler.snapshot(),
-                self._matcher.clone(),
-                copy.copy(self._decoder),
-                tuple(self._tokens),
-                tuple(self._ends),
-                tuple(self._text),
-                self._finish,
-            )
+        """The state, for `restore` and `from_snapshot`: what a rejected draft or a dropped branch goes back
+        to.
+        """
+        with self._alone():
+            return Snapshot(self._sampler.snapshot(), self._transcript.state)
 
     def restore(self, snapshot: Snapshot, /) -> None:
-        """Goes back to a snapshot of this sequence."""
+        """Goes back, or on, to a snapshot of this sequence, or of one with the same prompt, seed, stream and
+        stops.
+
+        Raises:
+            KnobError: it is of another sequence; nothing has changed then.
+        """
         if not isinstance(snapshot, Snapshot):
             raise TypeError(f"snapshot must be one of this sequence's, got {type(snapshot).__name__}")
-        with self._alone(ended=True):
+        with self._alone():
+            own, other = origin_of(self._sampler.snapshot()), origin_of(snapshot.sampler)
+            same = [("prompt", own.prompt == other.prompt)]
+            same += [("seed", own.seed == other.seed), ("stream", own.stream == other.stream)]
+            same += [("stop", self._transcript.has_stops_of(snapshot.transcript))]
+            for name, is_same in same:
+                if not is_same:
+                    message = f"snapshot must be one of this sequence's, got one with another {name}"
+                    raise KnobError(message, "snapshot", snapshot)
             self._sampler.restore(snapshot.sampler)
-            self._matcher = snapshot.matcher.clone()
-            self._decoder = copy.copy(snapshot.decoder)
-            self._tokens, self._ends = list(snapshot.tokens), list(snapshot.ends)
-            self._text, self._finish = list(snapshot.text), snapshot.finish
+            self._transcript.restore(snapshot.transcript)
 
-    def _take(self, token: Token) -> str:
-        """The next token of the output: its new text, and the end if it is one."""
-        place, id = len(self._tokens), token.id
-        finish = self._ender(place, id)
-        text = ""
-        piece = self._piece(id)
-        if piece is not None and (finish is None or self._params.include_stop_str_in_output):
-            text = self._decode(self._matcher.feed(piece, place >= self._params.min_tokens))
-        finish = finish or self._stop_or_limit(place + 1)
-        if finish is not None:
-            text += self._decode(self._matcher.flush(), final=True)
-        self._tokens.append(token)
-        self._ends.append(self._matcher.fed)
-        self._text.append(text)
-        self._finish = finish
-        return text
-
-    def _piece(self, id: int) -> bytes | None:
-        """The token's bytes; None without any."""
-        if self._table is None or id >= len(self._table):
-            return None
-        piece: bytes | None = self._table[id]
-        return piece
-
-    def _ender(self, place: int, id: int) -> Finish | None:
-        """The end by the token itself, which min_tokens puts off."""
-        if place < self._params.min_tokens:
-            return None
-        if id in self._eos:
-            return Finish("eos", id)
-        return Finish("stop", id) if id in self._stop_ids else None
-
-    def _stop_or_limit(self, length: int) -> Finish | None:
-        if self._matcher.hit is not None:
-            return Finish("stop", self._matcher.hit.stop)
-        if length == self._params.max_tokens:
-            return Finish("length", None)
-        if self._prompt_length + length == self._params.context_length:
-            return Finish("context", None)
-        return None
-
-    def _decode(self, output: Any, final: bool = False) -> str:
-        return str(output if self._decoder is None else self._decoder.decode(output, final))
+    def _undo(self, place: int, mu: float | None) -> None:
+        """Back to the tokens before a call that failed. Nothing is kept for it beforehand, so that no step
+        pays for it: the text is a function of the tokens, and so is the sampler's state but for mu.
+        """
+        sampler = self._sampler
+        if sampler.position != place:  # what comes before the sampler moves leaves the text alone too
+            sampler.restore(rewound(sampler.snapshot(), place, mu))
+            self._transcript.rewind(place)
 
     @contextmanager
-    def _alone(self, ended: bool = False) -> Iterator[None]:
-        """While one thread works on the sequence; `ended` is whether it may have ended."""
+    def _alone(self) -> Iterator[None]:
+        """While one call works on the sequence."""
         if not self._lock.acquire(blocking=False):
-            raise RuntimeError("the sequence is in use by another thread: give each thread its own")
+            raise RuntimeError(BUSY)
         try:
-            if self._finish is not None and not ended:
-                raise RuntimeError(f"the sequence has ended ({self._finish.reason}): make a new one")
             yield
         finally:
             self._lock.release()
 
+    def __copy__(self) -> Self:
+        """An independent sequence in the same state; what cannot change is shared, the table above all."""
+        with self._alone():
+            twin = object.__new__(type(self))
+            twin.__dict__.update(self.__dict__)
+            twin._sampler = copy.copy(self._sampler)
+            twin._transcript = copy.copy(self._transcript)
+            twin._lock = threading.Lock()
+            return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        with self._alone():
+            state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+            return state | {"_transcript": copy.copy(self._transcript)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        state = "open" if self._finish is None else f"ended: {self._finish.reason}"
+        state = "open" if self.finish is None else f"ended: {self.finish.reason}"
         return f"<{type(self).__name__} of {self.position} tokens, {state}>"
 
 
-class Snapshot(NamedTuple):
-    """A state of a sequence."""
-
-    sampler: Any
-    matcher: Any
-    decoder: Any
-    tokens: tuple[Token, ...]
-    ends: tuple[int, ...]
-    text: tuple[str, ...]
-    finish: Finish | None
-
-
-def _ids(ids: int | Sequence[int] | None) -> frozenset[int]:
-    return frozenset((ids,) if isinstance(ids, int) else ids or ())
-
-
-Finish.__module__ = Step.__module__ = "rheostat"
+def _ended(finish: Finish) -> RuntimeError:
+    return RuntimeError(f"the sequence has ended ({finish.reason}): make a new one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rheostat.reference.sampler import Sampler
 from rheostat.reference.stop import StopSet
+from rheostat.reference.tokens import TokenTable
 from rheostat.sequence_over import SequenceOver
 
 
@@ -12,3 +13,4 @@ class Sequence(SequenceOver):
 
     _Sampler = Sampler
     _StopSet = StopSet
+    _TokenTable = TokenTable

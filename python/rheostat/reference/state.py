@@ -75,5 +75,30 @@ def from_bytes(state: Any, vocab_size: int) -> State:
     return State(History(ids[:prompt], ids[prompt:]), seed, stream, mu if has_mu else None)
 
 
+class Origin(NamedTuple):
+    """What stays the same while a sequence goes on."""
+
+    seed: int
+    stream: int
+    prompt: bytes
+    """The ids as u32."""
+
+
+def origin_of(snapshot: bytes) -> Origin:
+    """Of which sequence a snapshot is."""
+    seed, stream, _, _, prompt, _ = HEAD.unpack_from(snapshot, VERSIONS.size)
+    start = VERSIONS.size + HEAD.size
+    return Origin(seed, stream, snapshot[start : start + 4 * prompt])
+
+
+def rewound(snapshot: bytes, position: int, mu: float | None) -> bytes:
+    """The snapshot as it was at an earlier position, where mirostat's mu was that."""
+    seed, stream, _, _, prompt, _ = HEAD.unpack_from(snapshot, VERSIONS.size)
+    start = VERSIONS.size + HEAD.size
+    given = (0, 0.0) if mu is None else (1, mu)
+    head = HEAD.pack(seed, stream, *given, prompt, position)
+    return snapshot[: VERSIONS.size] + head + snapshot[start : start + 4 * (prompt + position)]
+
+
 def _broken(rule: str, got: str) -> KnobError:
     return KnobError(f"state {rule}, got {got}", "state", got)
