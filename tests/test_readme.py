@@ -5,6 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
+from rheostat.cli import commands
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -19,9 +21,9 @@ def test_the_python_blocks_run_one_after_another_and_print_what_they_show():
 
 
 def test_the_shell_blocks_name_targets_and_commands_that_exist():
-    commands = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
+    lines = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for command in commands:
+    for command in lines:
         program, *arguments = shlex.split(command, comments=True)
         if program == "rheostat":
             commands.parser().parse_args(arguments)  # which leaves where one is wrong
@@ -29,8 +31,8 @@ def test_the_shell_blocks_name_targets_and_commands_that_exist():
             assert re.search(f"^{arguments[0]}:", makefile, re.MULTILINE)
         else:
             assert re.match(r"pip install '?\.", command)
-    assert "make demo" in commands
-    assert "make test" in commands
+    assert "make demo" in lines
+    assert "make test" in lines
 
 
 def test_there_is_no_block_of_a_language_that_is_not_tested():

@@ -80,7 +80,10 @@ class Token(NamedTuple):
 
 
 def _entry(table: Table, id: int, logprob: float) -> dict[str, Any]:
-    text = table[id]
+    try:
+        text = table[id]
+    except IndexError:  # the vocabulary is wider than the table
+        text = None
     return {
         "token": (text or b"").decode(errors="replace"),
         "logprob": max(logprob, -9999.0),

@@ -268,7 +268,7 @@ class SamplingProcessor:
                 "give SamplingParams the logit_bias instead"
             )
 
-    def _new(self, prompt_ids: Iterable[int]) -> Sequence:
+    def _new(self, prompt_ids: list[int]) -> Sequence:
         return Sequence(self._params, self._table, prompt_ids=prompt_ids, stream=self._stream)
 
     def _draw(self, input_ids: NDArray[np.intc], scores: NDArray[np.float32]) -> int:
