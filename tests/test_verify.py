@@ -218,6 +218,13 @@ def test_a_drafted_token_outside_its_own_kept_set_is_an_error(api):
         api.verify([inside, outside], draft, target, params, method="lossless", **PLACE)
 
 
+@pytest.mark.parametrize("token", [1, 2])
+def test_a_drafted_token_of_weight_0_was_not_drawn_and_is_an_error(api, token):
+    rows = np.array([[0.0, -200.0, -300.0]] * 2, np.float32)  # all are kept, one can be drawn
+    with pytest.raises(KnobError, match=rf"the draft's own chain keeps, got {token} in row 0"):
+        api.verify([token], rows[:1], rows, SamplingParams(), method="lossless", **PLACE)
+
+
 def test_rows_behind_the_first_refused_token_are_not_looked_at(api):
     target = rows(3)
     token = plain(api, target[:1], PARAMS, [], **PLACE)[0]

@@ -58,7 +58,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 ///
 /// Raises:
 ///     KnobError: an argument breaks its rule; for "lossless" also a drafted token that the draft's chain does
-///         not keep.
+///         not keep, or keeps with weight 0: it cannot have been drawn.
 ///     LogitsError, TypeError: as in `sample`.
 ///
 /// >>> import numpy as np
@@ -161,7 +161,7 @@ struct Speculation<'a> {
 /// Why there is no result.
 enum Refused {
     Failure(Failure),
-    /// The draft's own chain does not keep the token that it drafted at this place.
+    /// The draft's own chain does not keep the token that it drafted at this place, or with weight 0.
     NotDrafted {
         id: u32,
         at: usize,

@@ -78,7 +78,7 @@ def verify(
             found = _draw(p, chance)
         else:
             q = slot.kept(slot.shaped(draft, i, masks[i]), chance)
-            if token not in q.ids:
+            if not q.w[q.ids == token].any():  # what is not kept, or weighs nothing, was never drawn
                 rule = "draft_ids must hold tokens that the draft's own chain keeps"
                 raise KnobError(f"{rule}, got {token} in row {i}", "draft_ids", token)
             found = _accepted_or_residual(token, p, q, words(seed, stream, position + i))
@@ -91,7 +91,9 @@ def verify(
 
 
 def _accepted_or_residual(drafted: int, p: Kept, q: Kept, block: tuple[int, int, int, int]) -> int:
-    """The drafted token, or what takes its place."""
+    """The drafted token, which weighs something in q, or what takes its place: where it is refused q > p holds
+    there, and so p > q elsewhere.
+    """
     wp = dict(zip(p.ids.tolist(), p.w.tolist(), strict=True))
     wq = dict(zip(q.ids.tolist(), q.w.tolist(), strict=True))
     sp, sq = law.total(p.w), law.total(q.w)
