@@ -155,6 +155,15 @@ def test_a_handle_is_never_used_again(api):
     assert pickle.loads(pickle.dumps(batch)).add(SamplingParams()) == 3
 
 
+def test_what_is_beyond_all_handles_is_no_sequence_s(api):
+    batch, _ = two(api)
+    batch.__setstate__((2**63 - 1, ()))
+    assert [batch.add(SamplingParams()) for _ in range(3)] == [2**63 - 1, 2**63, 2**63 + 1]
+    for handle in (-1, 2**64 - 1, 2**64, 2**70):
+        with pytest.raises(KnobError, match="handle must be of a sequence in this batch, got"):
+            batch.position(handle)
+
+
 def test_rows_that_are_not_named_stay(api):
     batch, (a, b) = two(api)
     batch.step([[0.0, 1.0, 2.0]], [b])
@@ -251,6 +260,7 @@ FAULTS = {
     "another word for bad rows": lambda b, x: b.step(x, on_bad_row="skip"),
     "no word for bad rows": lambda b, x: b.step(x, on_bad_row=None),
     "kept that is no bool": lambda b, x: b.step(x, kept=1),
+    "kept that is None": lambda b, x: b.step(x, kept=None),
     "accept of a stranger": lambda b, x: b.accept(7, [1]),
     "accept beyond the vocabulary": lambda b, x: b.accept(0, [1, 3]),
     "remove of a stranger": lambda b, x: b.remove(7),
@@ -260,6 +270,18 @@ FAULTS = {
     "restore of no bytes": lambda b, x: b.restore(0, b"RHEO"),
     "a state of no batch": lambda b, x: b.__setstate__((1, 2)),
     "a state with a later handle": lambda b, x: b.__setstate__((0, ((0, SamplingParams(), b.snapshot(0)),))),
+    "a state whose handles are at their end": lambda b, x: b.__setstate__((2**64 - 1, ())),
+    "a state whose handles were never reached": lambda b, x: b.__setstate__((2**63, ())),
+    "a state beyond all handles": lambda b, x: b.__setstate__((2**64, ())),
+    "a state with a list": lambda b, x: b.__setstate__((0, [])),
+    "a state with bytes": lambda b, x: b.__setstate__((0, b"")),
+    "a state that is a list": lambda b, x: b.__setstate__([0, ()]),
+    "a state of a bool": lambda b, x: b.__setstate__((True, ())),
+    "a state of a number of NumPy's": lambda b, x: b.__setstate__((np.int64(0), ())),
+    "a state with a list in it": lambda b, x: b.__setstate__((1, ([0, SamplingParams(), b.snapshot(0)],))),
+    "a state with a handle of NumPy's": lambda b, x: b.__setstate__(
+        (1, ((np.int64(0), SamplingParams(), b.snapshot(0)),))
+    ),
 }
 
 

@@ -8,7 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
-use super::batch_step::{Marked, given_handles, handle_in, marks, stranger, tokens};
+use super::batch_step::{
+    Marked, SavedSequence, given_handles, handle_in, marks, saved_sequences, stranger, tokens,
+};
 use super::bitmask::RowMasks;
 use super::call::{Failure, map_rows};
 use super::errors::knob_error;
@@ -152,7 +154,7 @@ impl PyBatchSampler {
     /// >>> tokens = batch.step([[0.0, 1.0], [float("nan"), 1.0]], handles, on_bad_row="mark", kept=True)
     /// >>> tokens.ids, tokens.reasons[1], tokens.kept
     /// (array([ 1, -1]), 'logits must be finite or -inf, got nan at row 1, token 0', (array([0, 1, 1]), array([1])))
-    #[pyo3(signature = (logits, handles=None, *, bitmask=None, on_bad_row=Given(None), kept=None),
+    #[pyo3(signature = (logits, handles=None, *, bitmask=None, on_bad_row=Given(None), kept=Given(None)),
            text_signature = "($self, logits, handles=None, *, bitmask=None, on_bad_row='raise', kept=False)")]
     fn step<'py>(
         &self,
@@ -161,7 +163,7 @@ impl PyBatchSampler {
         handles: Option<&Bound<'py, PyAny>>,
         bitmask: Option<&Bound<'py, PyAny>>,
         on_bad_row: Given<'py>,
-        kept: Option<&Bound<'py, PyAny>>,
+        kept: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let logits = Logits::extract(logits)?;
         check_width(&logits, self.vocab_size, py)?;
@@ -172,7 +174,7 @@ impl PyBatchSampler {
         let masks = RowMasks::extract("bitmask", bitmask.unwrap_or(&none), shape, logits.vocab())?;
         let masks = masks.rows(rows);
         let marks = marks(&on_bad_row)?;
-        let kept = kept.map_or(Ok(false), |kept| flag(kept, Name::of("kept")))?;
+        let kept = kept.0.as_ref().map_or(Ok(false), |kept| flag(kept, Name::of("kept")))?;
 
         let mut sequences = self.lock()?;
         let keys = named(&sequences, handles.as_deref(), rows, py)?;
@@ -293,17 +295,11 @@ impl PyBatchSampler {
     }
 
     fn __setstate__<'py>(&self, state: &Bound<'py, PyAny>) -> PyResult<()> {
-        let bad = || {
+        let Some((next, all)) = saved_sequences(state) else {
             let message = "state must be one that BatchSampler.__getstate__ gave, got another".to_owned();
-            knob_error(state.py(), message, "state", "another")
+            return Err(knob_error(state.py(), message, "state", "another"));
         };
-        type One<'py> = (u64, Bound<'py, PyAny>, Bound<'py, PyAny>);
-        let (next, all): (u64, Vec<One<'py>>) = state.extract().map_err(|_: PyErr| bad())?;
-        let keys = all.iter().map(|(key, ..)| *key).chain([next]);
-        if !keys.is_sorted_by(|a, b| a < b) {
-            return Err(bad());
-        }
-        let slot_of = |(key, params, saved): One<'py>| {
+        let slot_of = |(key, params, saved): SavedSequence<'py>| {
             Ok((key, Slot::from_snapshot(&params, self.vocab_size, &saved)?))
         };
         let slots = all.into_iter().map(slot_of).collect::<PyResult<_>>()?;

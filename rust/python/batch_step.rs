@@ -3,7 +3,7 @@
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyInt, PyString, PyTuple, PyType};
 
 use super::call::Failure;
 use super::errors::{knob_error, to_python, type_error};
@@ -34,12 +34,38 @@ pub fn handle_in(name: &str, value: &Bound<'_, PyAny>, wanted: &str) -> PyResult
     let Some(integer) = integer else {
         return Err(type_error(format!("{name} must be {wanted}, got {}", type_name(value))));
     };
-    // Out of range is no handle, like any other that is not in use; u64::MAX is never reached.
+    // Out of range is no handle, like any other that is not in use; u64::MAX is never reached: see `MOST`.
     Ok(integer.extract().unwrap_or(u64::MAX))
 }
 
 pub fn stranger(py: Python<'_>, name: &str, handle: &Bound<'_, PyAny>) -> PyErr {
     knob_error(py, format!("{name} must be of a sequence in this batch, got {handle}"), name, handle)
+}
+
+/// The next handle is below this in every state that is taken. As many sequences are never added, in one batch or
+/// one copy after another: so handles never come to their end, where they would begin anew.
+const MOST: u64 = 1 << 63;
+
+/// A sequence in the state of a batch: its handle, its params, its snapshot.
+pub type SavedSequence<'py> = (u64, Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// (the next handle, (handle, params, snapshot) of each sequence), the handles ascending: tuples and ints alone, as
+/// `BatchSampler.__getstate__` gives them.
+pub fn saved_sequences<'py>(state: &Bound<'py, PyAny>) -> Option<(u64, Vec<SavedSequence<'py>>)> {
+    let handle = |value: Bound<'py, PyAny>| value.is_exact_instance_of::<PyInt>().then(|| value.extract().ok())?;
+    let one = |item: Bound<'py, PyAny>| {
+        let [key, params, saved] = fields(&item)?;
+        Some((handle(key)?, params, saved))
+    };
+    let [next, all] = fields(state)?;
+    let (next, all) = (handle(next)?, all.cast::<PyTuple>().ok()?.iter().map(one).collect::<Option<Vec<_>>>()?);
+    let keys = all.iter().map(|(key, ..)| *key).chain([next]);
+    (keys.is_sorted_by(|a, b| a < b) && next < MOST).then_some((next, all))
+}
+
+/// The items of a tuple of so many.
+fn fields<'py, const N: usize>(tuple: &Bound<'py, PyAny>) -> Option<[Bound<'py, PyAny>; N]> {
+    tuple.cast::<PyTuple>().ok()?.iter().collect::<Vec<_>>().try_into().ok()
 }
 
 /// Whether bad rows are marked.

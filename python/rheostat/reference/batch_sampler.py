@@ -29,6 +29,9 @@ from rheostat.reference.state import from_bytes
 from rheostat.reference.stop_input import flag, index
 from rheostat.results import Token, Tokens
 
+MOST = 2**63
+"""The next handle is below this in every state that is taken: as many sequences are never added."""
+
 
 class BatchSampler:
     """Many sequences, drawn for together; see `rheostat.BatchSampler`."""
@@ -253,4 +256,4 @@ def _is_state(state: Any) -> bool:
     if not all(isinstance(each, tuple) and len(each) == 3 for each in state[1]):
         return False
     keys = [*(each[0] for each in state[1]), state[0]]
-    return all(type(key) is int for key in keys) and keys == sorted({*keys}) and 0 <= keys[0] < 2**64
+    return all(type(key) is int for key in keys) and keys == sorted({*keys}) and 0 <= keys[0] <= keys[-1] < MOST
