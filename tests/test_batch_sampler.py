@@ -321,8 +321,9 @@ def test_two_threads_at_once_are_told(api):
     thread.start()
     assert inside.wait(10)
     for call in (lambda: batch.step(x, [a]), lambda: batch.add(SamplingParams()), lambda: batch.handles):
-        with pytest.raises(RuntimeError, match="BatchSampler must not be used by two threads at once"):
+        with pytest.raises(RuntimeError, match="BatchSampler must not be used again during a call, got a second call"):
             call()
+    assert (len(batch), repr(batch)) == (2, "BatchSampler(vocab_size=3, sequences=2, in use)")
     go_on.set()
     thread.join()
     assert batch.position(a) == 1

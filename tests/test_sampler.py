@@ -314,7 +314,7 @@ def test_two_threads_at_once_are_told(api):
     saved = sampler.snapshot()
     thread.start()
     assert inside.wait(10)
-    message = "Sampler must not be used by two threads at once, got a call during another"
+    message = "Sampler must not be used again during a call, got a second call"
     for call in (
         lambda: sampler.sample(x),
         lambda: sampler.accept(1),
@@ -326,6 +326,7 @@ def test_two_threads_at_once_are_told(api):
     ):
         with pytest.raises(RuntimeError, match=message):
             call()
+    assert repr(sampler) == f"Sampler(vocab_size={VOCAB}, in use)"
     go_on.set()
     thread.join()
     assert sampler.position == 1
@@ -342,7 +343,7 @@ def test_without_the_gil_two_threads_never_get_a_wrong_token():
             try:
                 tokens.append(sampler.sample(x).id)
             except RuntimeError as error:
-                assert "two threads at once" in str(error)  # noqa: PT017
+                assert "must not be used again during a call" in str(error)  # noqa: PT017
 
     threads = [threading.Thread(target=draw) for _ in range(2)]
     for thread in threads:
@@ -359,5 +360,5 @@ def test_a_callable_that_uses_its_own_sampler_is_told(api):
         return ids[: sampler.position + 1]
 
     sampler = api.Sampler(SamplingParams(chain=(asks,)), 3)
-    with pytest.raises(RuntimeError, match="Sampler must not be used by two threads at once"):
+    with pytest.raises(RuntimeError, match="Sampler must not be used again during a call, got a second call"):
         sampler.sample([0.0, 1.0, 2.0])

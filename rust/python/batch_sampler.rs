@@ -1,6 +1,7 @@
 //! `BatchSampler`: many sequences. Check, take the lock, draw for all rows side by side, then let all move on.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use pyo3::IntoPyObjectExt;
@@ -38,7 +39,8 @@ struct Sequences {
 ///
 /// A handle names a sequence from `add` to `remove`; it is an int and never used again. Each sequence gives the
 /// tokens that a `Sampler` alone would, whatever its neighbours, its row or the number of threads. A failing call
-/// changes nothing. Use by two threads at once is a RuntimeError; copies and pickles carry the whole state.
+/// changes nothing. Use during a call, by another thread or a callable of a chain, is a RuntimeError; copies and
+/// pickles carry the whole state. `len` and `repr` work at all times.
 ///
 /// Args:
 ///     vocab_size: how many tokens there are; where rows are wider (a padded head), the tail is forbidden.
@@ -59,6 +61,8 @@ struct Sequences {
 pub struct PyBatchSampler {
     vocab_size: usize,
     sequences: Mutex<Sequences>,
+    /// How many there are, for whoever asks during a call.
+    count: AtomicUsize,
 }
 
 impl PyBatchSampler {
@@ -108,7 +112,7 @@ fn named(
 impl PyBatchSampler {
     #[new]
     fn new(vocab_size: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { vocab_size: vocab_size_of(vocab_size)?, sequences: Mutex::default() })
+        Ok(Self { vocab_size: vocab_size_of(vocab_size)?, sequences: Mutex::default(), count: 0.into() })
     }
 
     /// Adds a sequence, returns its handle. Arguments and errors are those of `Sampler`.
@@ -120,13 +124,17 @@ impl PyBatchSampler {
         let handle = sequences.next;
         sequences.next += 1;
         sequences.slots.insert(handle, slot);
+        self.count.store(sequences.slots.len(), Relaxed);
         Ok(handle)
     }
 
     /// Forgets a sequence.
     fn remove(&self, handle: &Bound<'_, PyAny>) -> PyResult<()> {
         let key = handle_in("handle", handle, "an integer")?;
-        let removed = self.lock()?.slots.remove(&key);
+        let mut sequences = self.lock()?;
+        let removed = sequences.slots.remove(&key);
+        self.count.store(sequences.slots.len(), Relaxed);
+        drop(sequences); // what the sequence holds may run Python code as it goes
         removed.map(drop).ok_or_else(|| stranger(handle.py(), "handle", handle))
     }
 
@@ -282,8 +290,8 @@ impl PyBatchSampler {
         PyTuple::new(py, self.lock()?.slots.keys().copied().collect::<Vec<_>>())
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        Ok(self.lock()?.slots.len())
+    fn __len__(&self) -> usize {
+        self.count.load(Relaxed)
     }
 
     /// (the next handle, (handle, params, snapshot) of each sequence).
@@ -303,7 +311,11 @@ impl PyBatchSampler {
             Ok((key, Slot::from_snapshot(&params, self.vocab_size, &saved)?))
         };
         let slots = all.into_iter().map(slot_of).collect::<PyResult<_>>()?;
-        *self.lock()? = Sequences { slots, next };
+        let mut sequences = self.lock()?;
+        let before = std::mem::replace(&mut *sequences, Sequences { slots, next });
+        self.count.store(sequences.slots.len(), Relaxed);
+        drop(sequences); // as in `remove`
+        drop(before);
         Ok(())
     }
 
@@ -312,7 +324,8 @@ impl PyBatchSampler {
         (slf.get_type(), (this.vocab_size,), this.__getstate__(py)?).into_bound_py_any(py)
     }
 
-    fn __repr__(&self) -> PyResult<String> {
-        Ok(format!("BatchSampler(vocab_size={}, sequences={})", self.vocab_size, self.__len__()?))
+    fn __repr__(&self) -> String {
+        let in_use = if self.lock().is_ok() { "" } else { ", in use" };
+        format!("BatchSampler(vocab_size={}, sequences={}{in_use})", self.vocab_size, self.__len__())
     }
 }

@@ -27,9 +27,11 @@ pub fn lock<'a, T>(mutex: &'a Mutex<T>, class: &str) -> PyResult<MutexGuard<'a, 
     match mutex.try_lock() {
         Ok(guard) => Ok(guard),
         Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
-        Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(format!(
-            "{class} must not be used by two threads at once, got a call during another"
-        ))),
+        // of another thread, or of a callable in the chain
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("{class} must not be used again during a call, got a second call");
+            Err(PyRuntimeError::new_err(message))
+        }
     }
 }
 
@@ -47,7 +49,8 @@ pub fn check_width(logits: &Logits<'_>, vocab_size: usize, py: Python<'_>) -> Py
 ///
 /// A token is `sample`'s for the same knobs, history, seed, stream and position: what is kept here, the counts
 /// for penalties among it, is only kept so that no step walks through the history or reads knobs again. A failing
-/// call changes nothing. Use by two threads at once is a RuntimeError; copies and pickles carry the whole state.
+/// call changes nothing. Use during a call, by another thread or a callable of the chain, is a RuntimeError; copies
+/// and pickles carry the whole state.
 ///
 /// Args:
 ///     params: a SamplingParams.
@@ -253,10 +256,10 @@ impl PySampler {
         (slf.get_type(), (slot.params(py), this.vocab_size), slot.snapshot(py)).into_bound_py_any(py)
     }
 
-    fn __repr__(&self) -> PyResult<String> {
-        let slot = self.lock()?;
-        let (size, state) = (self.vocab_size, &slot.state);
-        let (position, seed, stream) = (state.position(), state.seed, state.stream);
-        Ok(format!("Sampler(vocab_size={size}, position={position}, seed={seed}, stream={stream})"))
+    fn __repr__(&self) -> String {
+        let size = self.vocab_size;
+        let Ok(slot) = self.lock() else { return format!("Sampler(vocab_size={size}, in use)") };
+        let (position, seed, stream) = (slot.state.position(), slot.state.seed, slot.state.stream);
+        format!("Sampler(vocab_size={size}, position={position}, seed={seed}, stream={stream})")
     }
 }

@@ -174,8 +174,7 @@ class BatchSampler:
             return tuple(self._slots)
 
     def __len__(self) -> int:
-        with self._guard:
-            return len(self._slots)
+        return len(self._slots)
 
     def __getstate__(self) -> tuple[Any, ...]:
         with self._guard:
@@ -194,7 +193,8 @@ class BatchSampler:
         return type(self), (self._vocab_size,), self.__getstate__()
 
     def __repr__(self) -> str:
-        return f"BatchSampler(vocab_size={self._vocab_size}, sequences={len(self)})"
+        in_use = ", in use" if self._guard.in_use else ""
+        return f"BatchSampler(vocab_size={self._vocab_size}, sequences={len(self)}{in_use})"
 
     @contextmanager
     def _slot(self, handle: Any) -> Iterator[Slot]:

@@ -146,8 +146,13 @@ class Guard:
 
     def __enter__(self) -> None:
         if not self.lock.acquire(blocking=False):
-            message = f"{self.name} must not be used by two threads at once, got a call during another"
+            message = f"{self.name} must not be used again during a call, got a second call"
             raise RuntimeError(message)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a call is under way."""
+        return self.lock.locked()
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()
