@@ -32,6 +32,25 @@ fn logits_error(py: Python<'_>, message: String, row: usize, token: Option<usize
     }
 }
 
+/// An error about logits under the name of the argument that holds them.
+pub fn named(py: Python<'_>, error: PyErr, name: &str) -> PyErr {
+    let value = error.value(py);
+    let text = value.to_string();
+    let Some(rest) = text.strip_prefix("logits ") else { return error };
+    let message = format!("{name} {rest}");
+    let row = || value.getattr("row")?.extract();
+    let token = || value.getattr("token_id")?.extract();
+    if value.is_exact_instance_of::<PyTypeError>() {
+        type_error(message)
+    } else if let (Ok(row), Ok(token)) = (row(), token()) {
+        logits_error(py, message, row, token)
+    } else if let Ok(value) = value.getattr("value") {
+        knob_error(py, message, name, value)
+    } else {
+        error
+    }
+}
+
 /// A wrong type: one sentence, as everywhere.
 pub fn type_error(message: impl Into<String>) -> PyErr {
     PyTypeError::new_err(message.into())
