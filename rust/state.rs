@@ -5,6 +5,7 @@
 //! (0 or 1), f64 mu (0 without), u32 number of prompt ids, u32 number of output ids, the ids as u32.
 
 use crate::Error;
+use crate::error::Number;
 use crate::history::History;
 use crate::law::LAW;
 use crate::memory::{Memory, Moment, Needs};
@@ -136,6 +137,9 @@ impl Saved {
             return Err(bad(&format!("must be of law {LAW}"), law.to_string()));
         }
         let saved = rest.saved().ok_or_else(malformed)?;
+        if let Some(mu) = saved.mu.filter(|mu| !mu.is_finite()) {
+            return Err(bad("must have a finite mu", Number::Float(mu).to_string()));
+        }
         match saved.history.all().iter().find(|id| **id as usize >= vocab_size) {
             Some(id) => Err(bad(&format!("must hold token ids in [0, {vocab_size})"), id.to_string())),
             None => Ok(saved),

@@ -280,6 +280,25 @@ def test_bytes_that_are_no_snapshot_are_refused_alike():
         assert samplers[0].position == 0
 
 
+@pytest.mark.parametrize("mu", [np.nan, np.inf, -np.inf])
+def test_a_snapshot_has_a_finite_mu(api, mu):
+    sampler = api.Sampler(SamplingParams(seed=1, mirostat=2), 10)
+    saved = sampler.snapshot()
+    with pytest.raises(KnobError, match=f"state must have a finite mu, got {mu}"):
+        sampler.restore(saved[:32] + np.float64(mu).tobytes() + saved[40:])
+    assert sampler.snapshot() == saved
+
+
+def test_mu_stays_finite_and_so_can_be_restored():
+    params = SamplingParams(seed=1, mirostat=2, mirostat_tau=1.5e308, mirostat_eta=1.5e308)
+    fast, slow = samplers = [api.Sampler(params, 10) for api in (rheostat, reference)]
+    for _ in range(4):
+        for sampler in samplers:
+            sampler.sample(np.arange(10.0))
+            sampler.restore(sampler.snapshot())
+        assert fast.mu == slow.mu == np.finfo(float).max
+
+
 def test_a_snapshot_is_read_by_the_other_implementation():
     fast = rheostat.Sampler(SamplingParams(seed=1, mirostat=2), 10, prompt_ids=[3, 4], stream=2**63)
     fast.sample(np.arange(10.0))
