@@ -210,7 +210,7 @@ impl PyBatchSampler {
     fn accept(&self, handle: &Bound<'_, PyAny>, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = ids_of(ids, self.vocab_size)?;
         self.with(handle, |slot| {
-            ids.into_iter().for_each(|id| slot.state.accept(id));
+            slot.state.extend(&ids);
             Ok(())
         })
     }

@@ -48,7 +48,8 @@ pub fn check_width(logits: &Logits<'_>, vocab_size: usize, py: Python<'_>) -> Py
 /// One sequence on its way: it knows what has come, and draws what comes next.
 ///
 /// A token is `sample`'s for the same knobs, history, seed, stream and position: what is kept here, the counts
-/// for penalties among it, is only kept so that no step walks through the history or reads knobs again. A failing
+/// for penalties among it, is only kept so that no step reads knobs again or walks through the history. (DRY alone
+/// does, through the last `dry_penalty_last_n` tokens: set it where the history is long.) A failing
 /// call changes nothing. Use during a call, by another thread or a callable of the chain, is a RuntimeError; copies
 /// and pickles carry the whole state.
 ///
@@ -153,8 +154,7 @@ impl PySampler {
     /// 2
     fn accept(&self, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = ids_of(ids, self.vocab_size)?;
-        let mut slot = self.lock()?;
-        ids.into_iter().for_each(|id| slot.state.accept(id));
+        self.lock()?.state.extend(&ids);
         Ok(())
     }
 

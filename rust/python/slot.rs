@@ -192,15 +192,14 @@ impl Slot {
 
     /// Other parameters from now on; their seed, where they have one.
     pub fn set_plan(&mut self, plan: Plan) {
-        self.state = self.state.with_needs(plan.rules.shaping.needs(), plan.rules.mirostat);
+        self.state.set_needs(plan.rules.shaping.needs(), plan.rules.mirostat);
         self.state.seed = plan.seed.unwrap_or(self.state.seed);
         self.plan = plan;
     }
 
     /// Goes back, or on, to what was saved.
     pub fn restore(&mut self, saved: Saved) {
-        let Rules { shaping, mirostat, .. } = &self.plan.rules;
-        self.state = State::new(saved, shaping.needs(), *mirostat, self.state.vocab_size());
+        self.state.restore(saved, self.plan.rules.mirostat);
     }
 
     /// The parameters as they came.

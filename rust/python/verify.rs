@@ -135,8 +135,7 @@ fn verify<'py>(
         ));
     }
     if let Some(output) = &output_ids.0 {
-        let output = id_list("output_ids", output, vocab, "a sequence of token ids")?;
-        output.into_iter().for_each(|id| slot.state.accept(id));
+        slot.state.extend(&id_list("output_ids", output, vocab, "a sequence of token ids")?);
     }
     let shape = Shape { count: count + 1, is_row: false };
     let words = bitmask.filter(|words| !words.is_none());
