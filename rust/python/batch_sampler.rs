@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use pyo3::IntoPyObjectExt;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -16,7 +17,7 @@ use super::bitmask::RowMasks;
 use super::call::{Failure, map_rows};
 use super::errors::knob_error;
 use super::knobs::{Given, Shape};
-use super::sampler::{check_width, lock};
+use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::stop_input::{Name, flag};
 use crate::report::Drawn;
@@ -57,7 +58,7 @@ struct Sequences {
 /// >>> batch.remove(a)
 /// >>> batch.step([[0.0, 0.0, 0.0]], [b])[0].id, batch.history(b)
 /// (0, (2, 1, 2, 0))
-#[pyclass(frozen, module = "rheostat", name = "BatchSampler")]
+#[pyclass(frozen, weakref, module = "rheostat", name = "BatchSampler")]
 pub struct PyBatchSampler {
     vocab_size: usize,
     sequences: Mutex<Sequences>,
@@ -324,8 +325,22 @@ impl PyBatchSampler {
         (slf.get_type(), (this.vocab_size,), this.__getstate__(py)?).into_bound_py_any(py)
     }
 
+    /// As in `Sampler`.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(sequences) = try_lock(&self.sequences) else { return Ok(()) };
+        sequences.slots.values().try_for_each(|slot| slot.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        let Some(mut sequences) = try_lock(&self.sequences) else { return };
+        let slots = std::mem::take(&mut sequences.slots);
+        self.count.store(0, Relaxed);
+        drop(sequences); // as in `remove`
+        drop(slots);
+    }
+
     fn __repr__(&self) -> String {
-        let in_use = if self.lock().is_ok() { "" } else { ", in use" };
+        let in_use = if try_lock(&self.sequences).is_some() { "" } else { ", in use" };
         format!("BatchSampler(vocab_size={}, sequences={}{in_use})", self.vocab_size, self.__len__())
     }
 }

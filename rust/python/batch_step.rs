@@ -52,13 +52,15 @@ pub type SavedSequence<'py> = (u64, Bound<'py, PyAny>, Bound<'py, PyAny>);
 /// (the next handle, (handle, params, snapshot) of each sequence), the handles ascending: tuples and ints alone, as
 /// `BatchSampler.__getstate__` gives them.
 pub fn saved_sequences<'py>(state: &Bound<'py, PyAny>) -> Option<(u64, Vec<SavedSequence<'py>>)> {
-    let handle = |value: Bound<'py, PyAny>| value.is_exact_instance_of::<PyInt>().then(|| value.extract().ok())?;
+    let handle =
+        |value: Bound<'py, PyAny>| value.is_exact_instance_of::<PyInt>().then(|| value.extract().ok())?;
     let one = |item: Bound<'py, PyAny>| {
         let [key, params, saved] = fields(&item)?;
         Some((handle(key)?, params, saved))
     };
     let [next, all] = fields(state)?;
-    let (next, all) = (handle(next)?, all.cast::<PyTuple>().ok()?.iter().map(one).collect::<Option<Vec<_>>>()?);
+    let (next, all) =
+        (handle(next)?, all.cast::<PyTuple>().ok()?.iter().map(one).collect::<Option<Vec<_>>>()?);
     let keys = all.iter().map(|(key, ..)| *key).chain([next]);
     (keys.is_sorted_by(|a, b| a < b) && next < MOST).then_some((next, all))
 }

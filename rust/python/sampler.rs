@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -21,18 +22,22 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PySampler>()
 }
 
-/// The lock, or an error: a call that waited for another's end would draw a token of a moment that nobody
-/// chose. What it guards is whole at every moment, so a poisoned lock means nothing.
-pub fn lock<'a, T>(mutex: &'a Mutex<T>, class: &str) -> PyResult<MutexGuard<'a, T>> {
+/// The lock, unless it is taken. What it guards is whole at every moment, so a poisoned lock means nothing.
+pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
-        Ok(guard) => Ok(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
-        // of another thread, or of a callable in the chain
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("{class} must not be used again during a call, got a second call");
-            Err(PyRuntimeError::new_err(message))
-        }
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(PoisonError::into_inner(poisoned)),
+        Err(TryLockError::WouldBlock) => None,
     }
+}
+
+/// The lock, or an error: a call that waited for another's end, if it can end at all (a callable in the chain may be
+/// who asks), would draw a token of a moment that nobody chose.
+pub fn lock<'a, T>(mutex: &'a Mutex<T>, class: &str) -> PyResult<MutexGuard<'a, T>> {
+    try_lock(mutex).ok_or_else(|| {
+        let message = format!("{class} must not be used again during a call, got a second call");
+        PyRuntimeError::new_err(message)
+    })
 }
 
 /// Refuses a row without a logit for every token.
@@ -68,7 +73,7 @@ pub fn check_width(logits: &Logits<'_>, vocab_size: usize, py: Python<'_>) -> Py
 /// [3, 1, 0, 2]
 /// >>> sampler.position, sampler.history
 /// (4, (3, 1, 0, 2))
-#[pyclass(frozen, module = "rheostat", name = "Sampler")]
+#[pyclass(frozen, weakref, module = "rheostat", name = "Sampler")]
 pub struct PySampler {
     vocab_size: usize,
     slot: Mutex<Slot>,
@@ -256,9 +261,21 @@ impl PySampler {
         (slf.get_type(), (slot.params(py), this.vocab_size), slot.snapshot(py)).into_bound_py_any(py)
     }
 
+    /// Whoever uses it during a call holds a reference: what cannot be locked is no garbage.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        try_lock(&self.slot).map_or(Ok(()), |slot| slot.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        Python::attach(|py| {
+            let objects = try_lock(&self.slot).map(|mut slot| slot.give_up(py));
+            drop(objects); // with the lock open again
+        });
+    }
+
     fn __repr__(&self) -> String {
         let size = self.vocab_size;
-        let Ok(slot) = self.lock() else { return format!("Sampler(vocab_size={size}, in use)") };
+        let Some(slot) = try_lock(&self.slot) else { return format!("Sampler(vocab_size={size}, in use)") };
         let (position, seed, stream) = (slot.state.position(), slot.state.seed, slot.state.stream);
         format!("Sampler(vocab_size={size}, position={position}, seed={seed}, stream={stream})")
     }

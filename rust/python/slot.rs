@@ -1,5 +1,6 @@
 //! One sequence of a sampler: what acts on it, read once from its parameters, and its state.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
@@ -83,6 +84,20 @@ impl Plan {
     pub fn calls(&self) -> bool {
         self.chain.calls()
     }
+
+    /// Shows the garbage collector the Python objects that it holds.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.params)?;
+        self.chain.callables().try_for_each(|callable| visit.call(callable))
+    }
+
+    /// Gives them away, to whom the collector asks to break a cycle. They are to be dropped when no lock is held: as
+    /// they go they may run Python code.
+    fn give_up(&mut self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let mut objects = self.chain.give_up(py);
+        objects.push(std::mem::replace(&mut self.params, py.None()));
+        objects
+    }
 }
 
 /// What is to be told of a token.
@@ -160,6 +175,16 @@ impl Slot {
     /// Whether a Python callable stands in the chain.
     pub fn calls(&self) -> bool {
         self.plan.calls()
+    }
+
+    /// Shows the garbage collector the Python objects that it holds.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.plan.traverse(visit)
+    }
+
+    /// Gives them away; nothing can be drawn from then on where the chain had a callable.
+    pub fn give_up(&mut self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.plan.give_up(py)
     }
 
     /// The next token; nothing changes.

@@ -170,10 +170,7 @@ enum Refused {
     /// What is wrong with a row of these logits.
     Failure(&'static str, Failure),
     /// The draft's own chain does not keep the token that it drafted at this place, or with weight 0.
-    NotDrafted {
-        id: u32,
-        at: usize,
-    },
+    NotDrafted { id: u32, at: usize },
 }
 
 impl Refused {
