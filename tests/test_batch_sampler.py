@@ -297,6 +297,24 @@ def test_faults_are_told_alike_and_change_nothing(fault):
     assert outcomes[0][0] in (KnobError, TypeError)
 
 
+def test_what_a_step_gives_equals_its_like_and_can_be_pickled(api):
+    def step(seed, kept=False):
+        batch, _ = two(api, top_k=2, logprobs=1)
+        logits = np.random.default_rng(seed).normal(size=(2, 3))
+        logits[1, 0] = np.nan
+        return batch.step(logits, on_bad_row="mark", kept=kept)
+
+    for kept in (False, True):
+        tokens = step(0, kept)
+        assert tokens == step(0, kept)
+        assert tokens not in (step(1, kept), step(0, not kept), tuple(tokens))
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(tokens, protocol)) == tokens
+        assert copy.deepcopy(tokens) == tokens
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(tokens)
+
+
 def test_copies_go_their_own_way(api):
     batch, _ = two(api, frequency_penalty=1.0)
     x = np.random.default_rng(0).normal(size=(2, 3))
