@@ -227,18 +227,83 @@ def test_without_marks_a_bad_row_changes_nothing(api):
     assert batch.__getstate__() == before
 
 
-def test_a_callable_s_fault_is_raised_and_changes_nothing(api):
+class Stop(BaseException):
+    """No error at all."""
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError("mine"), TypeError("mine"), Stop("mine")], ids=repr)
+def test_a_callable_s_fault_is_raised_and_changes_nothing(api, raised):
     def fails(ids, logits, probabilities):
-        raise KnobError("mine", "chain", 1)
+        raise type(raised)(*raised.args)
 
     batch = api.BatchSampler(3)
     batch.add(SamplingParams())
+    batch.remove(batch.add(SamplingParams()))
     batch.add(SamplingParams(chain=(fails,)))
     before = batch.__getstate__()
     for on_bad_row in ("raise", "mark"):
-        with pytest.raises(KnobError, match="mine"):
+        with pytest.raises(type(raised), match="mine") as error:
             batch.step(np.zeros((2, 3)), on_bad_row=on_bad_row)
+        assert error.value.__notes__ == ["in row 1, of the sequence with handle 2"]
         assert batch.__getstate__() == before
+
+
+def test_a_row_that_its_callable_calls_bad_is_marked_as_any_bad_row(api):
+    def fails(ids, logits, probabilities):
+        raise KnobError("mine", "chain", 1)
+
+    def blames_the_model(ids, logits, probabilities):
+        raise LogitsError("its own", 0, None)
+
+    def keeps_none(ids, logits, probabilities):
+        return []
+
+    batch = api.BatchSampler(3)
+    chains = ((fails,), "vllm", (blames_the_model,), (keeps_none,), "vllm", (lambda ids, x, p: ids,))
+    for chain in chains:
+        batch.add(SamplingParams(seed=1, chain=chain))
+    logits = np.zeros((6, 3))
+    logits[4, 1] = np.nan
+    before = batch.__getstate__()
+    with pytest.raises(KnobError, match="mine") as error:
+        batch.step(logits)
+    assert error.value.__notes__ == ["in row 0, of the sequence with handle 0"]
+    assert batch.__getstate__() == before
+    tokens = batch.step(logits, on_bad_row="mark", kept=True)
+    assert tokens.reasons == (
+        "mine",
+        None,
+        "its own",
+        "chain must have callables that keep at least one token, got none from keeps_none",
+        "logits must be finite or -inf, got nan at row 4, token 1",
+        None,
+    )
+    assert [batch.position(handle) for handle in batch.handles] == [0, 1, 0, 0, 0, 1]
+    assert [token.id >= 0 for token in tokens] == [False, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("on_bad_row", ["raise", "mark"])
+def test_callables_are_asked_row_by_row_up_to_the_first_failure(api, on_bad_row):
+    asked = []
+
+    def asks(ids, logits, probabilities):
+        asked.append(logits[0])
+        if logits[0] == 4:
+            raise ZeroDivisionError
+        return ids
+
+    batch = api.BatchSampler(2)
+    for row in range(6):
+        batch.add(SamplingParams(chain=(asks,)) if row != 2 else SamplingParams())
+    logits = np.tile(np.arange(6.0)[:, None], 2)
+    with pytest.raises(ZeroDivisionError):
+        batch.step(logits, on_bad_row=on_bad_row)
+    assert asked == [0, 1, 3, 4]
+    asked.clear()
+    logits[2] = np.nan
+    with pytest.raises(LogitsError if on_bad_row == "raise" else ZeroDivisionError):
+        batch.step(logits, on_bad_row=on_bad_row)
+    assert asked == ([0, 1] if on_bad_row == "raise" else [0, 1, 3, 4])
 
 
 FAULTS = {

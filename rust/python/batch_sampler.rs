@@ -11,16 +11,14 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
 use super::batch_step::{
-    Marked, SavedSequence, given_handles, handle_in, marks, saved_sequences, stranger, tokens,
+    SavedSequence, draw_rows, given_handles, handle_in, marks, saved_sequences, stranger, tokens,
 };
 use super::bitmask::RowMasks;
-use super::call::{Failure, map_rows};
 use super::errors::knob_error;
 use super::knobs::{Given, Shape};
 use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::stop_input::{Name, flag};
-use crate::report::Drawn;
 use crate::sampler::Turn;
 use crate::scratch::Scratch;
 
@@ -147,8 +145,10 @@ impl PyBatchSampler {
     ///         order in which they were added.
     ///     bitmask: int32 (words,) for all rows, (rows, words), or a list with an array (words,) or None for each.
     ///     on_bad_row: what happens where a row is NaN, +inf or without a finite logit, or masks and penalties
-    ///         leave none. "raise": the error of the lowest such row, and nothing changes. "mark": its id is -1
-    ///         and `reasons` has the sentence; its sequence stays where it is, and all others move on.
+    ///         leave none, or a callable of its chain raises a KnobError or a LogitsError. "raise": the error of the
+    ///         lowest such row, and nothing changes. "mark": its id is -1 and `reasons` has the sentence; its
+    ///         sequence stays where it is, and all others move on. What else a callable raises is always raised,
+    ///         with a note that names row and handle.
     ///     kept: whether to give the kept sets.
     ///
     /// Returns:
@@ -188,16 +188,11 @@ impl PyBatchSampler {
         let mut sequences = self.lock()?;
         let keys = named(&sequences, handles.as_deref(), rows, py)?;
         let slots: Vec<&Slot> = keys.iter().map(|key| &sequences.slots[key]).collect();
-        let calls = slots.iter().any(|slot| slot.calls());
         let draw = |at: usize, row: &[f32], shaped: &mut Vec<f32>, scratch: &mut Scratch| {
-            slots[at].draw(Turn { row, at, bitmask: masks[at], kept }, shaped, scratch)
+            let drawn = slots[at].draw(Turn { row, at, bitmask: masks[at], kept }, shaped, scratch);
+            drawn.map_err(|failure| failure.noted(at, keys[at]))
         };
-        let results = if marks {
-            map_rows::<_, Marked>(py, &logits, 0, calls, draw).0?
-        } else {
-            let drawn: Result<Vec<Drawn>, Failure> = map_rows(py, &logits, 0, calls, draw);
-            drawn.map_err(|failure| failure.into_python(py))?.into_iter().map(Ok).collect()
-        };
+        let results = draw_rows(py, &logits, &slots, marks, draw)?;
         for (key, result) in keys.iter().zip(&results) {
             if let (Some(slot), Ok(drawn)) = (sequences.slots.get_mut(key), result) {
                 slot.accept(drawn);

@@ -32,6 +32,16 @@ fn logits_error(py: Python<'_>, message: String, row: usize, token: Option<usize
     }
 }
 
+/// Whether it is one of the two kinds of error that are told apart: the caller's fault and the model's.
+pub fn is_ours(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASSES: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    let classes = CLASSES.get_or_try_init(py, || {
+        let module = py.import("rheostat.errors")?;
+        PyResult::Ok([module.getattr("KnobError")?.unbind(), module.getattr("LogitsError")?.unbind()])
+    });
+    classes.is_ok_and(|classes| classes.iter().any(|class| error.matches(py, class).unwrap_or(false)))
+}
+
 /// An error about logits under the name of the argument that holds them.
 pub fn named(py: Python<'_>, error: PyErr, name: &str) -> PyErr {
     let value = error.value(py);

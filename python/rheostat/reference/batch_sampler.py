@@ -18,6 +18,7 @@ from rheostat.reference.slot import (
     VOCAB_SIZE,
     Drawn,
     Guard,
+    Prepared,
     Slot,
     check_width,
     ids_of,
@@ -75,26 +76,27 @@ class BatchSampler:
             raise KnobError(message, "on_bad_row", on_bad_row)
         tells_kept = flag(kept, "kept")
         with self._guard:
-            slots = [self._slots[handle] for handle in self._named(given, len(x))]
+            named = self._named(given, len(x))
+            slots = [self._slots[handle] for handle in named]
             rows: list[Drawn | None] = []
             reasons: list[str | None] = []
             for row, slot in enumerate(slots):
                 try:
-                    prepared = slot.prepare(x, row, masks[row])
+                    drawn = _draw(slot, slot.prepare(x, row, masks[row]), row, named[row])
                 except (KnobError, LogitsError) as error:
                     if on_bad_row == "raise":
                         raise
                     rows.append(None)
                     reasons.append(str(error))
                 else:
-                    rows.append(slot.draw(prepared))
+                    rows.append(drawn)
                     reasons.append(None)
-            for slot, drawn in zip(slots, rows, strict=True):
-                if drawn is not None:
-                    slot.accept(drawn)
-        tokens = tuple(Token(-1) if drawn is None else drawn.token for drawn in rows)
+            for slot, each in zip(slots, rows, strict=True):
+                if each is not None:
+                    slot.accept(each)
+        tokens = tuple(Token(-1) if each is None else each.token for each in rows)
         ids = np.array([token.id for token in tokens], np.int64)
-        sets = [np.array([], np.int64) if drawn is None else drawn.kept for drawn in rows]
+        sets = [np.array([], np.int64) if each is None else each.kept for each in rows]
         indptr = np.cumsum([0, *map(len, sets)], dtype=np.int64)
         joined = np.concatenate([np.array([], np.int64), *sets])
         return Tokens(ids, tokens, tuple(reasons), (indptr, joined) if tells_kept else None)
@@ -223,6 +225,15 @@ class BatchSampler:
                 raise KnobError(message, "handles", key)
             keys.append(key)
         return keys
+
+
+def _draw(slot: Slot, prepared: Prepared, row: int, handle: int) -> Drawn:
+    """The next token; what a callable of the chain raises is noted where it was."""
+    try:
+        return slot.draw(prepared)
+    except BaseException as error:
+        error.add_note(f"in row {row}, of the sequence with handle {handle}")
+        raise
 
 
 def _handle(name: str, value: Any, wanted: str) -> int:
