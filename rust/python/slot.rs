@@ -143,6 +143,17 @@ impl Slot {
         prompt_ids: &Given<'_>,
         stream: &Given<'_>,
     ) -> PyResult<Self> {
+        Self::seeded(params, vocab_size, prompt_ids, stream, None)
+    }
+
+    /// With this seed, where one is given: the parameters' own is then not looked at, and none is drawn.
+    pub fn seeded(
+        params: &Bound<'_, PyAny>,
+        vocab_size: usize,
+        prompt_ids: &Given<'_>,
+        stream: &Given<'_>,
+        seed: Option<u64>,
+    ) -> PyResult<Self> {
         let plan = Plan::new(params, vocab_size)?;
         let prompt = match &prompt_ids.0 {
             Some(ids) => id_list("prompt_ids", ids, vocab_size, "a sequence of token ids")?,
@@ -152,7 +163,7 @@ impl Slot {
             Some(stream) => one_integer("stream", stream, WORD)? as u64,
             None => 0,
         };
-        let seed = plan.seed.map_or_else(fresh_seed, Ok)?;
+        let seed = seed.or(plan.seed).map_or_else(fresh_seed, Ok)?;
         let saved = Saved { history: History::new(&prompt, &[]), seed, stream, mu: None };
         Ok(Self::of(plan, saved, vocab_size))
     }

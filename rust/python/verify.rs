@@ -124,7 +124,7 @@ fn verify<'py>(
             return Err(knob_error(py, message, "draft_logits", got));
         }
     }
-    let mut slot = Slot::new(params, vocab, &prompt_ids, &Given(None))?;
+    let mut slot = Slot::seeded(params, vocab, &prompt_ids, &Given(None), Some(seed))?;
     let mirostat = params.getattr("mirostat")?;
     if !mirostat.eq(0)? {
         return Err(knob_error(
