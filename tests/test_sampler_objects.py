@@ -1,4 +1,4 @@
-"""What a sampler is as a Python object: garbage that is collected, and something that can be referred to weakly."""
+"""What a sampler is as a Python object: garbage that is collected, and what can be referred to weakly."""
 
 import gc
 import weakref
@@ -59,7 +59,8 @@ def test_a_cycle_of_nothing_but_a_sampler_and_its_own_method_is_collected():
 
 
 @pytest.mark.parametrize(
-    "made", [lambda: Sampler(SamplingParams(), 3), lambda: BatchSampler(3), lambda: TokenTable.from_bytes([b"a"])]
+    "made",
+    [lambda: Sampler(SamplingParams(), 3), lambda: BatchSampler(3), lambda: TokenTable.from_bytes([b"a"])],
 )
 def test_weak_references_are_told_of_the_end(made):
     ended = []

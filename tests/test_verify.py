@@ -199,7 +199,10 @@ DEEP = f"draft_logits must be (vocab,) or (batch, vocab), got shape (1, 2, {VOCA
         ({"target": rows(1)[0]}, f"target_logits must have shape (rows, vocab), got shape ({VOCAB},)"),
         ({"draft": rows(1)}, "draft_logits must have one row for each drafted token, 2, got 1"),
         ({"target": "x"}, "target_logits must be an array or a list of numbers, got str"),
-        ({"draft": rows(2).astype(int)}, "draft_logits must be float32, float64, float16 or bfloat16, got int64"),
+        (
+            {"draft": rows(2).astype(int)},
+            "draft_logits must be float32, float64, float16 or bfloat16, got int64",
+        ),
         ({"draft": rows(2)[None]}, DEEP),
         ({"draft": None}, "draft_logits must be given where method is 'lossless', got None"),
         ({"draft": rows(2)[:, :9]}, f"draft_logits must be as wide as target_logits, {VOCAB}, got 9"),
@@ -245,7 +248,9 @@ def test_a_bad_row_is_told_with_the_name_of_its_matrix(api):
             assert (str(error.value), error.value.row, error.value.token_id) == (message, 0, 3)
             matrix[0, 3] = good
     none = np.full((1, VOCAB), -np.inf)
-    with pytest.raises(LogitsError, match="draft_logits must have a finite value in every row, got none in row 0"):
+    with pytest.raises(
+        LogitsError, match="draft_logits must have a finite value in every row, got none in row 0"
+    ):
         api.verify([1], none, target, SamplingParams(), method="lossless", **PLACE)
 
 

@@ -267,4 +267,6 @@ def _is_state(state: Any) -> bool:
     if not all(isinstance(each, tuple) and len(each) == 3 for each in state[1]):
         return False
     keys = [*(each[0] for each in state[1]), state[0]]
-    return all(type(key) is int for key in keys) and keys == sorted({*keys}) and 0 <= keys[0] <= keys[-1] < MOST
+    if not all(type(key) is int for key in keys):
+        return False
+    return keys == sorted({*keys}) and 0 <= keys[0] <= keys[-1] < MOST

@@ -100,8 +100,8 @@ def verify(
 
 
 def _accepted_or_residual(drafted: int, p: Kept, q: Kept, block: tuple[int, int, int, int]) -> int:
-    """The drafted token, which weighs something in q, or what takes its place: where it is refused q > p holds
-    there, and so p > q elsewhere.
+    """The drafted token, which weighs something in q, or what takes its place: where it is refused q > p
+    holds there, and so p > q elsewhere.
     """
     wp = dict(zip(p.ids.tolist(), p.w.tolist(), strict=True))
     wq = dict(zip(q.ids.tolist(), q.w.tolist(), strict=True))
