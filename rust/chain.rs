@@ -215,6 +215,12 @@ impl<'a> Kept<'a> {
         if self.narrowed { &self.scratch.xs } else { self.row }
     }
 
+    /// The id of a place in [`Self::logits`].
+    #[must_use]
+    pub fn id_at(&self, place: usize) -> u32 {
+        if self.narrowed { self.scratch.ids[place] } else { place as u32 }
+    }
+
     /// The kept tokens with their logits, in id order.
     pub fn tokens(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
         let ids = if self.narrowed { Some(&self.scratch.ids) } else { None };

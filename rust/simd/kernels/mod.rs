@@ -4,6 +4,7 @@
 //! No closures here: a kernel is compiled for its level only as far as everything is inlined into it, and the
 //! compiler may leave a closure out.
 
+mod entropy;
 mod gather;
 mod maximum;
 mod parts;
@@ -11,6 +12,7 @@ mod survey;
 mod weights;
 mod write;
 
+pub use entropy::store_parts;
 pub use gather::{gather_between, retain_at_least};
 pub use maximum::{Maximum, maximum};
 pub use survey::{
