@@ -4,7 +4,7 @@
 //! its place). As a filter sees nothing else, `sample(top_p(x, p))` is `sample(x, top_p = p)`, bit for bit.
 
 use crate::cuts::{self, Buffers, Found};
-use crate::entropy::LogProbs;
+use crate::entropy::{LogProbs, entropy_of_row};
 use crate::law;
 use crate::mirostat;
 use crate::nucleus;
@@ -238,6 +238,9 @@ impl<'a> Kept<'a> {
 
     /// H of what is kept, in nats.
     pub fn entropy(&mut self) -> f64 {
+        if !self.narrowed {
+            return entropy_of_row(self.row, self.maximum, self.temperature, self.weight());
+        }
         let found = self.found();
         found.entropy(&found.log_probs())
     }

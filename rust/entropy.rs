@@ -6,7 +6,7 @@ use crate::simd::{self, Level};
 /// Float64 sums run in so many lanes.
 const LANES: usize = 16;
 
-/// Parts of an entropy that are made together.
+/// Parts of an entropy that are made together: so many times all lanes.
 const BLOCK: usize = 256;
 
 /// The sum of one value per token, in the law's order: lane id % 16 adds its own in id order, then the lanes
@@ -54,6 +54,23 @@ pub fn entropy(log_probs: &LogProbs, sum: u64, xs: &[f32], weights: &[f32], ids:
         simd::store_parts(Level::current(), xs, weights, maximum, temperature, ln_sum, sum as f64, parts);
         for (id, part) in ids.iter().zip(parts) {
             lanes[*id as usize % LANES] -= *part;
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// The entropy of a whole row with this maximum; what is at -inf weighs nothing. Nothing of its size is written.
+#[must_use]
+pub fn entropy_of_row(row: &[f32], maximum: f32, temperature: f64, sum: u64) -> f64 {
+    let LogProbs { maximum: m, ln_sum, .. } = LogProbs::new(maximum, temperature, sum);
+    let (level, scale) = (Level::current(), law::scale_of(temperature));
+    let (mut weights, mut parts, mut lanes) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; LANES]);
+    for xs in row.chunks(BLOCK) {
+        let (weights, parts) = (&mut weights[..xs.len()], &mut parts[..xs.len()]);
+        simd::store_weights(level, xs, maximum, scale, weights);
+        simd::store_parts(level, xs, weights, m, temperature, ln_sum, sum as f64, parts);
+        for parts in parts.chunks(LANES) {
+            lanes.iter_mut().zip(parts).for_each(|(lane, part)| *lane -= *part);
         }
     }
     lanes.iter().sum()
