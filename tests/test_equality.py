@@ -205,7 +205,7 @@ def test_zeros_of_either_sign_are_one_number(n, first, knobs, level):
 )
 def test_what_is_told_of_wide_kept_sets(n, knobs, level):
     row = np.random.default_rng(n).normal(size=n).astype(np.float32) * 30  # of some the weight is 0
-    row[::7] = -np.inf
+    row[1::7] = -np.inf
     for top in (1, 5, 32, 40):
         params = SamplingParams(seed=1, logprobs=top, report=("kept_count", "entropy"), **knobs)
         wanted = reference.Sampler(params, n).sample(row)

@@ -10,12 +10,11 @@ const ROUND: f64 = 4_503_599_627_370_496.0;
 pub fn store_parts<V: Vector>(
     xs: &[f32],
     weights: &[f32],
-    maximum: f64,
-    temperature: f64,
-    ln_sum: f64,
+    scores: (f64, f64, f64),
     sum: f64,
     out: &mut [f64],
 ) {
+    let (maximum, temperature, ln_sum) = scores;
     for ((x, v), out) in xs.iter().zip(weights).zip(out) {
         let l = (f64::from(*x) - maximum) / temperature - ln_sum + 0.0;
         let weight = (f64::from(*v) + ROUND) - ROUND;
