@@ -4,7 +4,7 @@
 //! its place). As a filter sees nothing else, `sample(top_p(x, p))` is `sample(x, top_p = p)`, bit for bit.
 
 use crate::cuts::{self, Buffers, Found};
-use crate::entropy::LogProbs;
+use crate::entropy::{LogProbs, entropy_of_row};
 use crate::law;
 use crate::mirostat;
 use crate::nucleus;
@@ -244,6 +244,12 @@ impl<'a> Kept<'a> {
         &self.scratch.xs
     }
 
+    /// The id of a place in [`Self::logits`].
+    #[must_use]
+    pub fn id_at(&self, place: usize) -> u32 {
+        if self.form == Form::Listed { self.scratch.ids[place] } else { place as u32 }
+    }
+
     /// The kept tokens with their logits, in id order.
     pub fn tokens(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
         let (xs, ids) = match self.form {
@@ -272,6 +278,9 @@ impl<'a> Kept<'a> {
 
     /// H of what is kept, in nats.
     pub fn entropy(&mut self) -> f64 {
+        if self.form == Form::Whole {
+            return entropy_of_row(self.row, self.maximum, self.temperature, self.weight());
+        }
         let found = self.found();
         found.entropy(&found.log_probs())
     }

@@ -1,7 +1,7 @@
 //! The cuts that look at the whole kept set: its entropy, its spread, its top choices. Each is linear in what
 //! is kept. `rheostat.reference.cuts` says the same in NumPy.
 
-use crate::entropy::{LogProbs, lane_sum, surprise};
+use crate::entropy::{LogProbs, entropy, lane_sum, surprise};
 use crate::law;
 
 /// top_h looks at so many tokens.
@@ -47,7 +47,7 @@ impl Found<'_> {
     /// H = -sum (W/S) * l over W > 0, in nats.
     #[must_use]
     pub fn entropy(&self, log_probs: &LogProbs) -> f64 {
-        lane_sum(self.ids, |at| surprise(self.weight(at), self.sum, log_probs.of(self.xs[at])))
+        entropy(log_probs, self.sum, self.xs, self.weights, self.ids)
     }
 
     /// Writes the mask: what `stays`, and the first token in the law's order.

@@ -21,6 +21,11 @@ impl History {
         self.ids.push(id);
     }
 
+    /// Takes the last id from the output; the prompt stays.
+    pub fn pop(&mut self) {
+        self.ids.truncate(self.ids.len().saturating_sub(1).max(self.prompt));
+    }
+
     /// The prompt's ids.
     #[must_use]
     pub fn prompt(&self) -> &[u32] {

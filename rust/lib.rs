@@ -10,6 +10,8 @@
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
 //! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
+//! | [`hashing`] | maps from numbers |
+//! | [`ngrams`] | what followed every n - 1 tokens, as the sequence grows and shrinks |
 //! | [`memory`] | the same kept up to date, token by token |
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
@@ -40,6 +42,7 @@ pub mod dry;
 pub mod entropy;
 pub mod error;
 pub mod filters;
+pub mod hashing;
 pub mod history;
 pub mod knobs;
 pub mod law;
@@ -47,6 +50,7 @@ pub mod logprobs;
 pub mod masks;
 pub mod memory;
 pub mod mirostat;
+pub mod ngrams;
 pub mod nucleus;
 pub mod penalties;
 pub mod report;

@@ -7,6 +7,15 @@ use crate::{Knobs, Step, law};
 /// From so many tokens on their ranks are found together.
 const MANY: usize = 8;
 
+/// So many of the best are looked for without a copy of what is kept.
+const FEW: usize = 32;
+
+/// Logits that are compared together.
+const BLOCK: usize = 64;
+
+/// After so many tokens that were found and moved others, another way is taken.
+const MOST_MOVES: usize = 4096;
+
 /// The tokens' ranks: 1 + the place in the law's order of the row.
 #[must_use]
 pub fn ranks(row: &[f32], tokens: &[u32]) -> Vec<usize> {
@@ -59,9 +68,44 @@ pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Ve
 /// The first `top` of the kept tokens in the law's order, with their log-probabilities.
 #[must_use]
 pub fn best(mut kept: Kept<'_>, log_probs: &LogProbs, top: usize) -> Vec<(u32, f64)> {
+    if let Some(first) = first(kept.logits(), top) {
+        return first.into_iter().map(|(x, place)| (kept.id_at(place), log_probs.of(x))).collect();
+    }
     kept.take(Step::TopK, &Knobs { top_k: top, ..Knobs::default() });
     let (ids, xs) = kept.survivors();
     let mut best: Vec<(f32, u32)> = xs.iter().copied().zip(ids.iter().copied()).collect();
     best.sort_unstable_by(|a, b| law::order(*a, *b));
     best.into_iter().map(|(x, id)| (id, log_probs.of(x))).collect()
+}
+
+/// The first `top` of the logits above -inf in the law's order, with their places; None where looking for them this
+/// way does not pay. Most blocks have none that is larger than the last of those found so far, which one comparison of
+/// all tells. A place that is found moves those behind it, so that rows which rise all along are better sorted.
+fn first(logits: &[f32], top: usize) -> Option<Vec<(f32, usize)>> {
+    if !(1..=FEW).contains(&top) {
+        return None;
+    }
+    let mut found: Vec<(f32, usize)> = Vec::with_capacity(top + 1);
+    let (mut least, mut moves) = (f32::NEG_INFINITY, 0);
+    for (block, xs) in logits.chunks(BLOCK).enumerate() {
+        if !xs.iter().fold(false, |any, x| any | (*x > least)) {
+            continue;
+        }
+        for (at, x) in xs.iter().enumerate().filter(|(_, x)| **x > f32::NEG_INFINITY) {
+            if found.len() == top && *x <= least {
+                continue;
+            }
+            let place = found.partition_point(|(other, _)| other >= x);
+            found.insert(place, (*x, block * BLOCK + at));
+            found.truncate(top);
+            moves += 1;
+            if found.len() == top {
+                least = found[top - 1].0;
+            }
+        }
+        if moves > MOST_MOVES {
+            return None;
+        }
+    }
+    Some(found)
 }

@@ -1,15 +1,15 @@
-//! What masks and penalties need of the history, so that a token more costs the same however long it is.
+//! What masks and penalties need of the history, so that a token more, or one less, costs the same however long it
+//! is. (All but DRY: what it looks for is new at every step, and it walks its window. See [`crate::dry`].)
 //!
 //! - **Counts**: how often each token occurs in a window. The tokens stand in a list, which is all that a
 //!   penalty walks; a map gives a token's place in it. A call without state counts its history once, by a
 //!   [`Tally`], and never needs the map: it is made when the first token more comes.
-//! - **N-grams**: for every n - 1 tokens in a row, the places of what followed them. The key is a polynomial
-//!   hash that rolls on with each token; what it finds is compared, so that a collision costs time alone.
-//!   A call without state has one look at its history, which a single pass answers ([`repeats`]).
+//! - **N-grams**: for every n - 1 tokens in a row, what followed them ([`Ngrams`]). A call without state has one look
+//!   at its history, which a single pass answers ([`repeats`]).
 
-use std::collections::HashMap;
-
+use crate::hashing::Map;
 use crate::history::{History, Tally, repeats, window};
+use crate::ngrams::Ngrams;
 
 /// The sequence so far, as masks and penalties see it at one step.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,16 @@ impl Memory {
         }
     }
 
+    /// Lets go of the history's last token, which is about to leave it.
+    pub fn shorten(&mut self, history: &History) {
+        for window in [&mut self.all, &mut self.output].into_iter().flatten() {
+            window.shorten(history.all());
+        }
+        if let Some(ngrams) = &mut self.ngrams {
+            ngrams.shorten(history.all());
+        }
+    }
+
     /// What the repetition penalty looks at: each token once, with its count.
     #[must_use]
     pub fn repeated(&self) -> &[(u32, u32)] {
@@ -123,6 +133,16 @@ impl Window {
             self.counts.remove(ids[oldest]);
         }
     }
+
+    /// Lets go of the last of the ids, and takes back the one that fell out of the window for it. In this order: in
+    /// a window of no tokens they are the same.
+    fn shorten(&mut self, ids: &[u32]) {
+        let Some((newest, before)) = ids.split_last() else { return };
+        if let Some(oldest) = self.last_n.and_then(|n| before.len().checked_sub(n)) {
+            self.counts.add(ids[oldest]);
+        }
+        self.counts.remove(*newest);
+    }
 }
 
 /// How often each token occurs.
@@ -131,7 +151,7 @@ struct Counts {
     /// The tokens that occur, with their counts, in no order.
     tokens: Vec<(u32, u32)>,
     /// The places of the tokens in the list; empty until one is looked for.
-    places: HashMap<u32, usize>,
+    places: Map<u32, usize>,
 }
 
 impl Counts {
@@ -145,7 +165,7 @@ impl Counts {
             let counts = ids.iter().map(|id| (*id, tally.take(*id)));
             counts.filter(|(_, count)| *count > 0).collect()
         });
-        Self { tokens, places: HashMap::new() }
+        Self { tokens, places: Map::default() }
     }
 
     fn find_places(&mut self) {
@@ -174,55 +194,5 @@ impl Counts {
                 self.places.insert(*moved, place);
             }
         }
-    }
-}
-
-/// The multiplier of the rolling hash: odd, so that no id is lost in the overflow.
-const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// What followed every `others` tokens in a row.
-#[derive(Clone, Debug)]
-struct Ngrams {
-    others: usize,
-    /// By the hash of the tokens, the places of what followed them.
-    followers: HashMap<u64, Vec<u32>>,
-    /// The hash of the last `others` ids, sum of (id + 1) * BASE**k, k = 0 for the last.
-    hash: u64,
-    /// BASE**others: what the token that leaves is worth.
-    leaving: u64,
-}
-
-impl Ngrams {
-    fn of(ids: &[u32], n: usize) -> Self {
-        let others = n - 1;
-        let leaving = (0..others).fold(1_u64, |power, _| power.wrapping_mul(BASE));
-        let mut ngrams = Self { others, followers: HashMap::new(), hash: 0, leaving };
-        for length in 1..=ids.len() {
-            ngrams.extend(&ids[..length]);
-        }
-        ngrams
-    }
-
-    /// Takes in the last of the ids.
-    fn extend(&mut self, ids: &[u32]) {
-        let Some((newest, before)) = ids.split_last() else { return };
-        if let Some(oldest) = before.len().checked_sub(self.others) {
-            self.followers.entry(self.hash).or_default().push(before.len() as u32);
-            let worth = (u64::from(ids[oldest]) + 1).wrapping_mul(self.leaving);
-            self.hash = self.roll(*newest).wrapping_sub(worth);
-        } else {
-            self.hash = self.roll(*newest);
-        }
-    }
-
-    fn roll(&self, newest: u32) -> u64 {
-        self.hash.wrapping_mul(BASE).wrapping_add(u64::from(newest) + 1)
-    }
-
-    /// What followed, wherever they stood before, the tokens that the ids end with.
-    fn ends(&self, ids: &[u32]) -> Vec<u32> {
-        let Some(start) = ids.len().checked_sub(self.others) else { return vec![] };
-        let places = self.followers.get(&self.hash).into_iter().flatten().map(|place| *place as usize);
-        places.filter(|place| ids[place - self.others..*place] == ids[start..]).map(|p| ids[p]).collect()
     }
 }

@@ -16,17 +16,22 @@ pub struct Mirostat {
 }
 
 impl Mirostat {
-    /// mu before the first token.
+    /// mu before the first token. It is finite whatever the knobs are, so that a snapshot can be told from other
+    /// bytes, and infinity never meets infinity.
     #[must_use]
     pub fn start(&self) -> f64 {
-        2.0 * self.tau
+        finite(2.0 * self.tau)
     }
 
-    /// mu after a token of this surprise.
+    /// mu after a token of this surprise; finite as well.
     #[must_use]
     pub fn follow(&self, mu: f64, surprise: f64) -> f64 {
-        mu - self.eta * (surprise - self.tau)
+        finite(mu - self.eta * (surprise - self.tau))
     }
+}
+
+fn finite(mu: f64) -> f64 {
+    mu.clamp(f64::MIN, f64::MAX)
 }
 
 /// -log2 p of a kept token.

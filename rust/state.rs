@@ -5,6 +5,7 @@
 //! (0 or 1), f64 mu (0 without), u32 number of prompt ids, u32 number of output ids, the ids as u32.
 
 use crate::Error;
+use crate::error::Number;
 use crate::history::History;
 use crate::law::LAW;
 use crate::memory::{Memory, Moment, Needs};
@@ -23,6 +24,7 @@ const HEAD: usize = 48;
 pub struct State {
     history: History,
     memory: Memory,
+    needs: Needs,
     vocab_size: usize,
     /// Which chance it has.
     pub seed: u64,
@@ -52,13 +54,36 @@ impl State {
         let Saved { history, seed, stream, mu } = saved;
         let memory = Memory::to_keep(&history, needs, vocab_size);
         let mu = mirostat.map(|mirostat| mu.unwrap_or(mirostat.start()));
-        Self { history, memory, vocab_size, seed, stream, mu }
+        Self { history, memory, needs, vocab_size, seed, stream, mu }
     }
 
-    /// The same sequence, where something else is to be remembered from now on.
-    #[must_use]
-    pub fn with_needs(&self, needs: Needs, mirostat: Option<Mirostat>) -> Self {
-        Self::new(self.saved(), needs, mirostat, self.vocab_size)
+    /// Remembers from now on what is needed. Without a mu mirostat starts.
+    pub fn set_needs(&mut self, needs: Needs, mirostat: Option<Mirostat>) {
+        if needs != self.needs {
+            self.memory = Memory::to_keep(&self.history, needs, self.vocab_size);
+            self.needs = needs;
+        }
+        self.mu = mirostat.map(|mirostat| self.mu.unwrap_or(mirostat.start()));
+    }
+
+    /// Goes back, or on, to what was saved. Speculative decoding does so with all but the last few tokens in
+    /// common: what is remembered is then taken back token by token, wherever that is less than making it anew.
+    pub fn restore(&mut self, saved: Saved, mirostat: Option<Mirostat>) {
+        let (now, then) = (self.history.all(), saved.history.all());
+        let common = now.iter().zip(then).take_while(|(a, b)| a == b).count();
+        let (leave, come) = (now.len() - common, then.len() - common);
+        let has_same_prompt = self.history.prompt() == saved.history.prompt();
+        if !has_same_prompt || leave + come > then.len() {
+            *self = Self::new(saved, self.needs, mirostat, self.vocab_size);
+            return;
+        }
+        for _ in 0..leave {
+            self.memory.shorten(&self.history);
+            self.history.pop();
+        }
+        self.extend(&then[common..]);
+        (self.seed, self.stream, self.mu) = (saved.seed, saved.stream, saved.mu);
+        self.mu = mirostat.map(|mirostat| self.mu.unwrap_or(mirostat.start()));
     }
 
     /// The ids so far.
@@ -91,8 +116,9 @@ impl State {
         self.memory.extend(&self.history);
     }
 
-    fn saved(&self) -> Saved {
-        Saved { history: self.history.clone(), seed: self.seed, stream: self.stream, mu: self.mu }
+    /// Moves on by several.
+    pub fn extend(&mut self, ids: &[u32]) {
+        ids.iter().for_each(|id| self.accept(*id));
     }
 
     /// The snapshot.
@@ -136,6 +162,9 @@ impl Saved {
             return Err(bad(&format!("must be of law {LAW}"), law.to_string()));
         }
         let saved = rest.saved().ok_or_else(malformed)?;
+        if let Some(mu) = saved.mu.filter(|mu| !mu.is_finite()) {
+            return Err(bad("must have a finite mu", Number::Float(mu).to_string()));
+        }
         match saved.history.all().iter().find(|id| **id as usize >= vocab_size) {
             Some(id) => Err(bad(&format!("must hold token ids in [0, {vocab_size})"), id.to_string())),
             None => Ok(saved),

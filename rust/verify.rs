@@ -27,10 +27,11 @@ impl Weighed {
 }
 
 /// The token that stands in the place of the drafted one: itself where it is accepted. `words` is the block of
-/// chance at that place. None where the draft does not keep the drafted token.
+/// chance at that place. None where the draft cannot have drawn it: it is not kept there, or weighs nothing.
 #[must_use]
 pub fn verify(drafted: u32, draft: &Weighed, target: &Weighed, words: [u64; 4]) -> Option<u32> {
-    let q = u128::from(draft.weight(drafted)?) * u128::from(target.sum);
+    let weight = draft.weight(drafted).filter(|weight| *weight > 0)?;
+    let q = u128::from(weight) * u128::from(target.sum);
     let p = u128::from(target.weight(drafted).unwrap_or(0)) * u128::from(draft.sum);
     Some(if scale(words[ACCEPT], q) < p { drafted } else { residual(draft, target, words[RESIDUAL]) })
 }
@@ -41,7 +42,8 @@ fn scale(u: u64, n: u128) -> u128 {
     u128::from(u) * high + ((u128::from(u) * low) >> 64)
 }
 
-/// The first id whose cumulative residual weight exceeds floor(u * R / 2**64).
+/// The first id whose cumulative residual weight exceeds floor(u * R / 2**64). R > 0: the refused token's q is not
+/// 0, so q > p there, and as p - q sums to 0 over the row, p > q elsewhere.
 fn residual(draft: &Weighed, target: &Weighed, u: u64) -> u32 {
     let excess = || {
         let mut at = 0;
@@ -64,5 +66,5 @@ fn residual(draft: &Weighed, target: &Weighed, u: u64) -> u32 {
         rest -= weight;
         last = id;
     }
-    last // never: the weights sum to more than what was drawn
+    last // not reached: R > 0, and what was drawn is below it
 }

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from params_strategy import FIELDS, params
+from rheostat import SamplingParams
 
 VOCAB = 41  # the parameters' ids are below it
 few = settings(derandomize=True, deadline=None, max_examples=150)
@@ -47,3 +48,9 @@ rows = st.builds(row, st.integers(0, 2**32), kinds)
 masks = st.none() | st.integers(0, 2**32).map(
     lambda seed: np.random.default_rng(seed).integers(-(2**31), 2**31, 2, dtype=np.int32)
 )
+
+
+def two(api, **keywords):
+    """A batch over three tokens with two sequences, and their handles."""
+    batch = api.BatchSampler(3)
+    return batch, [batch.add(SamplingParams(seed=i, **keywords), prompt_ids=[i]) for i in range(2)]

@@ -191,6 +191,29 @@ def test_zeros_of_either_sign_are_one_number(n, first, knobs, level):
         assert repr(rheostat.Sampler(params, n).sample(row)) == repr(token)
 
 
+@pytest.mark.parametrize("n", [15, 256, 257, 5000])
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {},
+        {"temperature": 1e-30},
+        {"temperature": 1e30},
+        {"top_p": 0.95},
+        {"min_p": 1e-30},
+        {"banned_token_ids": range(1, 15)},
+    ],
+)
+def test_what_is_told_of_wide_kept_sets(n, knobs, level):
+    row = np.random.default_rng(n).normal(size=n).astype(np.float32) * 30  # of some the weight is 0
+    row[1::7] = -np.inf
+    for top in (1, 5, 32, 40):
+        params = SamplingParams(seed=1, logprobs=top, report=("kept_count", "entropy"), **knobs)
+        wanted = reference.Sampler(params, n).sample(row)
+        for name in LEVELS:
+            assert level(name)
+            assert repr(rheostat.Sampler(params, n).sample(row)) == repr(wanted), name
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_row_s_bits_do_not_depend_on_its_batch(name, threads):

@@ -280,6 +280,25 @@ def test_bytes_that_are_no_snapshot_are_refused_alike():
         assert samplers[0].position == 0
 
 
+@pytest.mark.parametrize("mu", [np.nan, np.inf, -np.inf])
+def test_a_snapshot_has_a_finite_mu(api, mu):
+    sampler = api.Sampler(SamplingParams(seed=1, mirostat=2), 10)
+    saved = sampler.snapshot()
+    with pytest.raises(KnobError, match=f"state must have a finite mu, got {mu}"):
+        sampler.restore(saved[:32] + np.float64(mu).tobytes() + saved[40:])
+    assert sampler.snapshot() == saved
+
+
+def test_mu_stays_finite_and_so_can_be_restored():
+    params = SamplingParams(seed=1, mirostat=2, mirostat_tau=1.5e308, mirostat_eta=1.5e308)
+    fast, slow = samplers = [api.Sampler(params, 10) for api in (rheostat, reference)]
+    for _ in range(4):
+        for sampler in samplers:
+            sampler.sample(np.arange(10.0))
+            sampler.restore(sampler.snapshot())
+        assert fast.mu == slow.mu == np.finfo(float).max
+
+
 def test_a_snapshot_is_read_by_the_other_implementation():
     fast = rheostat.Sampler(SamplingParams(seed=1, mirostat=2), 10, prompt_ids=[3, 4], stream=2**63)
     fast.sample(np.arange(10.0))
@@ -314,7 +333,7 @@ def test_two_threads_at_once_are_told(api):
     saved = sampler.snapshot()
     thread.start()
     assert inside.wait(10)
-    message = "Sampler must not be used by two threads at once, got a call during another"
+    message = "Sampler must not be used again during a call, got a second call"
     for call in (
         lambda: sampler.sample(x),
         lambda: sampler.accept(1),
@@ -326,6 +345,7 @@ def test_two_threads_at_once_are_told(api):
     ):
         with pytest.raises(RuntimeError, match=message):
             call()
+    assert repr(sampler) == f"Sampler(vocab_size={VOCAB}, in use)"
     go_on.set()
     thread.join()
     assert sampler.position == 1
@@ -342,7 +362,7 @@ def test_without_the_gil_two_threads_never_get_a_wrong_token():
             try:
                 tokens.append(sampler.sample(x).id)
             except RuntimeError as error:
-                assert "two threads at once" in str(error)  # noqa: PT017
+                assert "must not be used again during a call" in str(error)  # noqa: PT017
 
     threads = [threading.Thread(target=draw) for _ in range(2)]
     for thread in threads:
@@ -359,5 +379,5 @@ def test_a_callable_that_uses_its_own_sampler_is_told(api):
         return ids[: sampler.position + 1]
 
     sampler = api.Sampler(SamplingParams(chain=(asks,)), 3)
-    with pytest.raises(RuntimeError, match="Sampler must not be used by two threads at once"):
+    with pytest.raises(RuntimeError, match="Sampler must not be used again during a call, got a second call"):
         sampler.sample([0.0, 1.0, 2.0])

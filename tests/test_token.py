@@ -57,5 +57,5 @@ def test_a_token_is_a_plain_tuple_of_python_s_own_numbers(api):
 
 
 def test_an_id_beyond_the_table_has_no_bytes():
-    entry = rheostat.Token(5, -1.0).to_openai(rheostat.TokenTable.from_bytes([b"a"]))
+    entry = Token(5, -1.0).to_openai(TokenTable.from_bytes([b"a"]))
     assert entry == {"token": "", "logprob": -1.0, "bytes": None, "top_logprobs": []}

@@ -174,6 +174,9 @@ def test_fast_and_reference_give_the_same(data):
     assert_same_outcome(lambda m: m.verify(ids, draft if n else None, target, params, **rest))
 
 
+DEEP = f"draft_logits must be (vocab,) or (batch, vocab), got shape (1, 2, {VOCAB}); pass logits[:, -1]"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -195,6 +198,13 @@ def test_fast_and_reference_give_the_same(data):
         ),
         ({"target": rows(1)[0]}, f"target_logits must have shape (rows, vocab), got shape ({VOCAB},)"),
         ({"draft": rows(1)}, "draft_logits must have one row for each drafted token, 2, got 1"),
+        ({"target": "x"}, "target_logits must be an array or a list of numbers, got str"),
+        (
+            {"draft": rows(2).astype(int)},
+            "draft_logits must be float32, float64, float16 or bfloat16, got int64",
+        ),
+        ({"draft": rows(2)[None]}, DEEP),
+        ({"draft": None}, "draft_logits must be given where method is 'lossless', got None"),
         ({"draft": rows(2)[:, :9]}, f"draft_logits must be as wide as target_logits, {VOCAB}, got 9"),
     ],
 )
@@ -216,6 +226,32 @@ def test_a_drafted_token_outside_its_own_kept_set_is_an_error(api):
     target[0] = draft[0]
     with pytest.raises(KnobError, match=rf"the draft's own chain keeps, got {outside} in row 1"):
         api.verify([inside, outside], draft, target, params, method="lossless", **PLACE)
+
+
+@pytest.mark.parametrize("token", [1, 2])
+def test_a_drafted_token_of_weight_0_was_not_drawn_and_is_an_error(api, token):
+    rows = np.array([[0.0, -200.0, -300.0]] * 2, np.float32)  # all are kept, one can be drawn
+    with pytest.raises(KnobError, match=rf"the draft's own chain keeps, got {token} in row 0"):
+        api.verify([token], rows[:1], rows, SamplingParams(), method="lossless", **PLACE)
+
+
+def test_a_bad_row_is_told_with_the_name_of_its_matrix(api):
+    draft, target = rows(1).astype(float), rows(2).astype(float)
+    for name, matrix in (("target_logits", target), ("draft_logits", draft)):
+        for bad, message in (
+            (np.nan, f"{name} must be finite or -inf, got nan at row 0, token 3"),
+            (1e300, f"{name} must be finite or -inf, got 1e+300 at row 0, token 3"),
+        ):
+            good, matrix[0, 3] = matrix[0, 3], bad
+            with pytest.raises(LogitsError) as error:
+                api.verify([1], draft, target, SamplingParams(), method="lossless", **PLACE)
+            assert (str(error.value), error.value.row, error.value.token_id) == (message, 0, 3)
+            matrix[0, 3] = good
+    none = np.full((1, VOCAB), -np.inf)
+    with pytest.raises(
+        LogitsError, match="draft_logits must have a finite value in every row, got none in row 0"
+    ):
+        api.verify([1], none, target, SamplingParams(), method="lossless", **PLACE)
 
 
 def test_rows_behind_the_first_refused_token_are_not_looked_at(api):

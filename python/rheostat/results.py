@@ -133,8 +133,22 @@ class Tokens(Sequence[Token]):
     def __iter__(self) -> Iterator[Token]:
         return iter(self._tokens)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokens):
+            return NotImplemented
+        return self._parts() == other._parts()
+
+    __hash__ = None  # type: ignore[assignment]  # as of everything that holds arrays
+
+    def __reduce__(self) -> tuple[Any, ...]:  # the oldest protocols know nothing of slots
+        return type(self), (self._ids, self._tokens, self._reasons, self._kept)
+
     def __repr__(self) -> str:
         return f"Tokens(ids={self.ids!r})"
+
+    def _parts(self) -> tuple[Any, ...]:
+        kept = None if self._kept is None else tuple(part.tolist() for part in self._kept)
+        return self._ids.tolist(), self._tokens, self._reasons, kept
 
 
 Token.__module__ = Tokens.__module__ = Verified.__module__ = "rheostat"

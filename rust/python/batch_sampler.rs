@@ -1,22 +1,24 @@
 //! `BatchSampler`: many sequences. Check, take the lock, draw for all rows side by side, then let all move on.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use pyo3::IntoPyObjectExt;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
-use super::batch_step::{Marked, given_handles, handle_in, marks, stranger, tokens};
+use super::batch_step::{
+    SavedSequence, draw_rows, given_handles, handle_in, marks, saved_sequences, stranger, tokens,
+};
 use super::bitmask::RowMasks;
-use super::call::{Failure, map_rows};
 use super::errors::knob_error;
 use super::knobs::{Given, Shape};
-use super::sampler::{check_width, lock};
+use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::stop_input::{Name, flag};
-use crate::report::Drawn;
 use crate::sampler::Turn;
 use crate::scratch::Scratch;
 
@@ -36,7 +38,8 @@ struct Sequences {
 ///
 /// A handle names a sequence from `add` to `remove`; it is an int and never used again. Each sequence gives the
 /// tokens that a `Sampler` alone would, whatever its neighbours, its row or the number of threads. A failing call
-/// changes nothing. Use by two threads at once is a RuntimeError; copies and pickles carry the whole state.
+/// changes nothing. Use during a call, by another thread or a callable of a chain, is a RuntimeError; copies and
+/// pickles carry the whole state. `len` and `repr` work at all times.
 ///
 /// Args:
 ///     vocab_size: how many tokens there are; where rows are wider (a padded head), the tail is forbidden.
@@ -53,10 +56,12 @@ struct Sequences {
 /// >>> batch.remove(a)
 /// >>> batch.step([[0.0, 0.0, 0.0]], [b])[0].id, batch.history(b)
 /// (0, (2, 1, 2, 0))
-#[pyclass(frozen, module = "rheostat", name = "BatchSampler")]
+#[pyclass(frozen, weakref, module = "rheostat", name = "BatchSampler")]
 pub struct PyBatchSampler {
     vocab_size: usize,
     sequences: Mutex<Sequences>,
+    /// How many there are, for whoever asks during a call.
+    count: AtomicUsize,
 }
 
 impl PyBatchSampler {
@@ -106,7 +111,7 @@ fn named(
 impl PyBatchSampler {
     #[new]
     fn new(vocab_size: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { vocab_size: vocab_size_of(vocab_size)?, sequences: Mutex::default() })
+        Ok(Self { vocab_size: vocab_size_of(vocab_size)?, sequences: Mutex::default(), count: 0.into() })
     }
 
     /// Adds a sequence, returns its handle. Arguments and errors are those of `Sampler`.
@@ -118,13 +123,17 @@ impl PyBatchSampler {
         let handle = sequences.next;
         sequences.next += 1;
         sequences.slots.insert(handle, slot);
+        self.count.store(sequences.slots.len(), Relaxed);
         Ok(handle)
     }
 
     /// Forgets a sequence.
     fn remove(&self, handle: &Bound<'_, PyAny>) -> PyResult<()> {
         let key = handle_in("handle", handle, "an integer")?;
-        let removed = self.lock()?.slots.remove(&key);
+        let mut sequences = self.lock()?;
+        let removed = sequences.slots.remove(&key);
+        self.count.store(sequences.slots.len(), Relaxed);
+        drop(sequences); // what the sequence holds may run Python code as it goes
         removed.map(drop).ok_or_else(|| stranger(handle.py(), "handle", handle))
     }
 
@@ -136,8 +145,10 @@ impl PyBatchSampler {
     ///         order in which they were added.
     ///     bitmask: int32 (words,) for all rows, (rows, words), or a list with an array (words,) or None for each.
     ///     on_bad_row: what happens where a row is NaN, +inf or without a finite logit, or masks and penalties
-    ///         leave none. "raise": the error of the lowest such row, and nothing changes. "mark": its id is -1
-    ///         and `reasons` has the sentence; its sequence stays where it is, and all others move on.
+    ///         leave none, or a callable of its chain raises a KnobError or a LogitsError. "raise": the error of the
+    ///         lowest such row, and nothing changes. "mark": its id is -1 and `reasons` has the sentence; its
+    ///         sequence stays where it is, and all others move on. What else a callable raises is always raised,
+    ///         with a note that names row and handle.
     ///     kept: whether to give the kept sets.
     ///
     /// Returns:
@@ -152,7 +163,7 @@ impl PyBatchSampler {
     /// >>> tokens = batch.step([[0.0, 1.0], [float("nan"), 1.0]], handles, on_bad_row="mark", kept=True)
     /// >>> tokens.ids, tokens.reasons[1], tokens.kept
     /// (array([ 1, -1]), 'logits must be finite or -inf, got nan at row 1, token 0', (array([0, 1, 1]), array([1])))
-    #[pyo3(signature = (logits, handles=None, *, bitmask=None, on_bad_row=Given(None), kept=None),
+    #[pyo3(signature = (logits, handles=None, *, bitmask=None, on_bad_row=Given(None), kept=Given(None)),
            text_signature = "($self, logits, handles=None, *, bitmask=None, on_bad_row='raise', kept=False)")]
     fn step<'py>(
         &self,
@@ -161,7 +172,7 @@ impl PyBatchSampler {
         handles: Option<&Bound<'py, PyAny>>,
         bitmask: Option<&Bound<'py, PyAny>>,
         on_bad_row: Given<'py>,
-        kept: Option<&Bound<'py, PyAny>>,
+        kept: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let logits = Logits::extract(logits)?;
         check_width(&logits, self.vocab_size, py)?;
@@ -172,21 +183,16 @@ impl PyBatchSampler {
         let masks = RowMasks::extract("bitmask", bitmask.unwrap_or(&none), shape, logits.vocab())?;
         let masks = masks.rows(rows);
         let marks = marks(&on_bad_row)?;
-        let kept = kept.map_or(Ok(false), |kept| flag(kept, Name::of("kept")))?;
+        let kept = kept.0.as_ref().map_or(Ok(false), |kept| flag(kept, Name::of("kept")))?;
 
         let mut sequences = self.lock()?;
         let keys = named(&sequences, handles.as_deref(), rows, py)?;
         let slots: Vec<&Slot> = keys.iter().map(|key| &sequences.slots[key]).collect();
-        let calls = slots.iter().any(|slot| slot.calls());
         let draw = |at: usize, row: &[f32], shaped: &mut Vec<f32>, scratch: &mut Scratch| {
-            slots[at].draw(Turn { row, at, bitmask: masks[at], kept }, shaped, scratch)
+            let drawn = slots[at].draw(Turn { row, at, bitmask: masks[at], kept }, shaped, scratch);
+            drawn.map_err(|failure| failure.noted(at, keys[at]))
         };
-        let results = if marks {
-            map_rows::<_, Marked>(py, &logits, 0, calls, draw).0?
-        } else {
-            let drawn: Result<Vec<Drawn>, Failure> = map_rows(py, &logits, 0, calls, draw);
-            drawn.map_err(|failure| failure.into_python(py))?.into_iter().map(Ok).collect()
-        };
+        let results = draw_rows(py, &logits, &slots, marks, draw)?;
         for (key, result) in keys.iter().zip(&results) {
             if let (Some(slot), Ok(drawn)) = (sequences.slots.get_mut(key), result) {
                 slot.accept(drawn);
@@ -200,7 +206,7 @@ impl PyBatchSampler {
     fn accept(&self, handle: &Bound<'_, PyAny>, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = ids_of(ids, self.vocab_size)?;
         self.with(handle, |slot| {
-            ids.into_iter().for_each(|id| slot.state.accept(id));
+            slot.state.extend(&ids);
             Ok(())
         })
     }
@@ -280,8 +286,8 @@ impl PyBatchSampler {
         PyTuple::new(py, self.lock()?.slots.keys().copied().collect::<Vec<_>>())
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        Ok(self.lock()?.slots.len())
+    fn __len__(&self) -> usize {
+        self.count.load(Relaxed)
     }
 
     /// (the next handle, (handle, params, snapshot) of each sequence).
@@ -293,21 +299,19 @@ impl PyBatchSampler {
     }
 
     fn __setstate__<'py>(&self, state: &Bound<'py, PyAny>) -> PyResult<()> {
-        let bad = || {
+        let Some((next, all)) = saved_sequences(state) else {
             let message = "state must be one that BatchSampler.__getstate__ gave, got another".to_owned();
-            knob_error(state.py(), message, "state", "another")
+            return Err(knob_error(state.py(), message, "state", "another"));
         };
-        type One<'py> = (u64, Bound<'py, PyAny>, Bound<'py, PyAny>);
-        let (next, all): (u64, Vec<One<'py>>) = state.extract().map_err(|_: PyErr| bad())?;
-        let keys = all.iter().map(|(key, ..)| *key).chain([next]);
-        if !keys.is_sorted_by(|a, b| a < b) {
-            return Err(bad());
-        }
-        let slot_of = |(key, params, saved): One<'py>| {
+        let slot_of = |(key, params, saved): SavedSequence<'py>| {
             Ok((key, Slot::from_snapshot(&params, self.vocab_size, &saved)?))
         };
         let slots = all.into_iter().map(slot_of).collect::<PyResult<_>>()?;
-        *self.lock()? = Sequences { slots, next };
+        let mut sequences = self.lock()?;
+        let before = std::mem::replace(&mut *sequences, Sequences { slots, next });
+        self.count.store(sequences.slots.len(), Relaxed);
+        drop(sequences); // as in `remove`
+        drop(before);
         Ok(())
     }
 
@@ -316,7 +320,22 @@ impl PyBatchSampler {
         (slf.get_type(), (this.vocab_size,), this.__getstate__(py)?).into_bound_py_any(py)
     }
 
-    fn __repr__(&self) -> PyResult<String> {
-        Ok(format!("BatchSampler(vocab_size={}, sequences={})", self.vocab_size, self.__len__()?))
+    /// As in `Sampler`.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(sequences) = try_lock(&self.sequences) else { return Ok(()) };
+        sequences.slots.values().try_for_each(|slot| slot.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        let Some(mut sequences) = try_lock(&self.sequences) else { return };
+        let slots = std::mem::take(&mut sequences.slots);
+        self.count.store(0, Relaxed);
+        drop(sequences); // as in `remove`
+        drop(slots);
+    }
+
+    fn __repr__(&self) -> String {
+        let in_use = if try_lock(&self.sequences).is_some() { "" } else { ", in use" };
+        format!("BatchSampler(vocab_size={}, sequences={}{in_use})", self.vocab_size, self.__len__())
     }
 }

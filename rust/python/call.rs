@@ -172,8 +172,20 @@ pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     calls: bool,
     work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> C {
+    map_some(py, logits, (0..logits.rows()).collect(), more, calls, work)
+}
+
+/// The same for some of the rows; the results stand in their order.
+pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
+    py: Python<'_>,
+    logits: &Logits<'_>,
+    places: Vec<usize>,
+    more: usize,
+    calls: bool,
+    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+) -> C {
     let rows = logits.view();
-    let (count, vocab) = (logits.rows(), logits.vocab());
+    let (count, vocab) = (places.len(), logits.vocab());
     let one = |at: usize, scratch: &mut Scratch| {
         let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
         let result = work(at, rows.row(at, &mut row), &mut shaped, scratch);
@@ -185,11 +197,10 @@ pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     };
     let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
     if calls || (count == 1 && !detaches) {
-        (0..count).map(|at| scratch::with(|scratch| one(at, scratch))).collect()
+        places.into_iter().map(|at| scratch::with(|scratch| one(at, scratch))).collect()
     } else {
         detach_if(py, detaches, || {
-            let all = (0..count).collect();
-            let results = threads::map_rows(all, vocab, |at, _| scratch::with(|scratch| one(at, scratch)));
+            let results = threads::map_rows(places, vocab, |_, at| scratch::with(|scratch| one(at, scratch)));
             results.into_iter().collect()
         })
     }

@@ -139,6 +139,23 @@ impl Chain {
         self.calls
     }
 
+    /// The callables that stand in it.
+    pub fn callables(&self) -> impl Iterator<Item = &Py<PyAny>> {
+        self.links.iter().filter_map(|link| match link {
+            Link::Call(callable) => Some(callable),
+            Link::Step(_) | Link::Mirostat => None,
+        })
+    }
+
+    /// Gives its callables away. None stands in their places, which fails when it is called.
+    pub fn give_up(&mut self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let callables = self.links.iter_mut().filter_map(|link| match link {
+            Link::Call(callable) => Some(std::mem::replace(callable, py.None())),
+            Link::Step(_) | Link::Mirostat => None,
+        });
+        callables.collect()
+    }
+
     /// The steps of a sequence's parameters, which have been checked and name all that is set.
     pub fn of_sequence(steps: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (mut links, mut calls) = (vec![], false);

@@ -32,6 +32,35 @@ fn logits_error(py: Python<'_>, message: String, row: usize, token: Option<usize
     }
 }
 
+/// Whether it is one of the two kinds of error that are told apart: the caller's fault and the model's.
+pub fn is_ours(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASSES: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    let classes = CLASSES.get_or_try_init(py, || {
+        let module = py.import("rheostat.errors")?;
+        PyResult::Ok([module.getattr("KnobError")?.unbind(), module.getattr("LogitsError")?.unbind()])
+    });
+    classes.is_ok_and(|classes| classes.iter().any(|class| error.matches(py, class).unwrap_or(false)))
+}
+
+/// An error about logits under the name of the argument that holds them.
+pub fn named(py: Python<'_>, error: PyErr, name: &str) -> PyErr {
+    let value = error.value(py);
+    let text = value.to_string();
+    let Some(rest) = text.strip_prefix("logits ") else { return error };
+    let message = format!("{name} {rest}");
+    let row = || value.getattr("row")?.extract();
+    let token = || value.getattr("token_id")?.extract();
+    if value.is_exact_instance_of::<PyTypeError>() {
+        type_error(message)
+    } else if let (Ok(row), Ok(token)) = (row(), token()) {
+        logits_error(py, message, row, token)
+    } else if let Ok(value) = value.getattr("value") {
+        knob_error(py, message, name, value)
+    } else {
+        error
+    }
+}
+
 /// A wrong type: one sentence, as everywhere.
 pub fn type_error(message: impl Into<String>) -> PyErr {
     PyTypeError::new_err(message.into())

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -21,16 +22,22 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PySampler>()
 }
 
-/// The lock, or an error: a call that waited for another's end would draw a token of a moment that nobody
-/// chose. What it guards is whole at every moment, so a poisoned lock means nothing.
-pub fn lock<'a, T>(mutex: &'a Mutex<T>, class: &str) -> PyResult<MutexGuard<'a, T>> {
+/// The lock, unless it is taken. What it guards is whole at every moment, so a poisoned lock means nothing.
+pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
-        Ok(guard) => Ok(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
-        Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(format!(
-            "{class} must not be used by two threads at once, got a call during another"
-        ))),
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(PoisonError::into_inner(poisoned)),
+        Err(TryLockError::WouldBlock) => None,
     }
+}
+
+/// The lock, or an error: a call that waited for another's end, if it can end at all (a callable in the chain may be
+/// who asks), would draw a token of a moment that nobody chose.
+pub fn lock<'a, T>(mutex: &'a Mutex<T>, class: &str) -> PyResult<MutexGuard<'a, T>> {
+    try_lock(mutex).ok_or_else(|| {
+        let message = format!("{class} must not be used again during a call, got a second call");
+        PyRuntimeError::new_err(message)
+    })
 }
 
 /// Refuses a row without a logit for every token.
@@ -46,8 +53,10 @@ pub fn check_width(logits: &Logits<'_>, vocab_size: usize, py: Python<'_>) -> Py
 /// One sequence on its way: it knows what has come, and draws what comes next.
 ///
 /// A token is `sample`'s for the same knobs, history, seed, stream and position: what is kept here, the counts
-/// for penalties among it, is only kept so that no step walks through the history or reads knobs again. A failing
-/// call changes nothing. Use by two threads at once is a RuntimeError; copies and pickles carry the whole state.
+/// for penalties among it, is only kept so that no step reads knobs again or walks through the history. (DRY alone
+/// does, through the last `dry_penalty_last_n` tokens: set it where the history is long.) A failing
+/// call changes nothing. Use during a call, by another thread or a callable of the chain, is a RuntimeError; copies
+/// and pickles carry the whole state.
 ///
 /// Args:
 ///     params: a SamplingParams.
@@ -64,7 +73,7 @@ pub fn check_width(logits: &Logits<'_>, vocab_size: usize, py: Python<'_>) -> Py
 /// [3, 1, 0, 2]
 /// >>> sampler.position, sampler.history
 /// (4, (3, 1, 0, 2))
-#[pyclass(frozen, module = "rheostat", name = "Sampler")]
+#[pyclass(frozen, weakref, module = "rheostat", name = "Sampler")]
 pub struct PySampler {
     vocab_size: usize,
     slot: Mutex<Slot>,
@@ -150,8 +159,7 @@ impl PySampler {
     /// 2
     fn accept(&self, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = ids_of(ids, self.vocab_size)?;
-        let mut slot = self.lock()?;
-        ids.into_iter().for_each(|id| slot.state.accept(id));
+        self.lock()?.state.extend(&ids);
         Ok(())
     }
 
@@ -253,10 +261,22 @@ impl PySampler {
         (slf.get_type(), (slot.params(py), this.vocab_size), slot.snapshot(py)).into_bound_py_any(py)
     }
 
-    fn __repr__(&self) -> PyResult<String> {
-        let slot = self.lock()?;
-        let (size, state) = (self.vocab_size, &slot.state);
-        let (position, seed, stream) = (state.position(), state.seed, state.stream);
-        Ok(format!("Sampler(vocab_size={size}, position={position}, seed={seed}, stream={stream})"))
+    /// Whoever uses it during a call holds a reference: what cannot be locked is no garbage.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        try_lock(&self.slot).map_or(Ok(()), |slot| slot.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        Python::attach(|py| {
+            let objects = try_lock(&self.slot).map(|mut slot| slot.give_up(py));
+            drop(objects); // with the lock open again
+        });
+    }
+
+    fn __repr__(&self) -> String {
+        let size = self.vocab_size;
+        let Some(slot) = try_lock(&self.slot) else { return format!("Sampler(vocab_size={size}, in use)") };
+        let (position, seed, stream) = (slot.state.position(), slot.state.seed, slot.state.stream);
+        format!("Sampler(vocab_size={size}, position={position}, seed={seed}, stream={stream})")
     }
 }

@@ -1,5 +1,6 @@
 //! One sequence of a sampler: what acts on it, read once from its parameters, and its state.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
@@ -83,6 +84,20 @@ impl Plan {
     pub fn calls(&self) -> bool {
         self.chain.calls()
     }
+
+    /// Shows the garbage collector the Python objects that it holds.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.params)?;
+        self.chain.callables().try_for_each(|callable| visit.call(callable))
+    }
+
+    /// Gives them away, to whom the collector asks to break a cycle. They are to be dropped when no lock is held: as
+    /// they go they may run Python code.
+    fn give_up(&mut self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let mut objects = self.chain.give_up(py);
+        objects.push(std::mem::replace(&mut self.params, py.None()));
+        objects
+    }
 }
 
 /// What is to be told of a token.
@@ -128,6 +143,17 @@ impl Slot {
         prompt_ids: &Given<'_>,
         stream: &Given<'_>,
     ) -> PyResult<Self> {
+        Self::seeded(params, vocab_size, prompt_ids, stream, None)
+    }
+
+    /// With this seed, where one is given: the parameters' own is then not looked at, and none is drawn.
+    pub fn seeded(
+        params: &Bound<'_, PyAny>,
+        vocab_size: usize,
+        prompt_ids: &Given<'_>,
+        stream: &Given<'_>,
+        seed: Option<u64>,
+    ) -> PyResult<Self> {
         let plan = Plan::new(params, vocab_size)?;
         let prompt = match &prompt_ids.0 {
             Some(ids) => id_list("prompt_ids", ids, vocab_size, "a sequence of token ids")?,
@@ -137,7 +163,7 @@ impl Slot {
             Some(stream) => one_integer("stream", stream, WORD)? as u64,
             None => 0,
         };
-        let seed = plan.seed.map_or_else(fresh_seed, Ok)?;
+        let seed = seed.or(plan.seed).map_or_else(fresh_seed, Ok)?;
         let saved = Saved { history: History::new(&prompt, &[]), seed, stream, mu: None };
         Ok(Self::of(plan, saved, vocab_size))
     }
@@ -160,6 +186,16 @@ impl Slot {
     /// Whether a Python callable stands in the chain.
     pub fn calls(&self) -> bool {
         self.plan.calls()
+    }
+
+    /// Shows the garbage collector the Python objects that it holds.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.plan.traverse(visit)
+    }
+
+    /// Gives them away; nothing can be drawn from then on where the chain had a callable.
+    pub fn give_up(&mut self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.plan.give_up(py)
     }
 
     /// The next token; nothing changes.
@@ -192,15 +228,14 @@ impl Slot {
 
     /// Other parameters from now on; their seed, where they have one.
     pub fn set_plan(&mut self, plan: Plan) {
-        self.state = self.state.with_needs(plan.rules.shaping.needs(), plan.rules.mirostat);
+        self.state.set_needs(plan.rules.shaping.needs(), plan.rules.mirostat);
         self.state.seed = plan.seed.unwrap_or(self.state.seed);
         self.plan = plan;
     }
 
     /// Goes back, or on, to what was saved.
     pub fn restore(&mut self, saved: Saved) {
-        let Rules { shaping, mirostat, .. } = &self.plan.rules;
-        self.state = State::new(saved, shaping.needs(), *mirostat, self.state.vocab_size());
+        self.state.restore(saved, self.plan.rules.mirostat);
     }
 
     /// The parameters as they came.

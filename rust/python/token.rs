@@ -19,5 +19,7 @@ pub fn wrap<'py>(py: Python<'py>, drawn: Drawn) -> PyResult<Bound<'py, PyAny>> {
 
 /// What stands in the place of the token of a row that has none.
 pub fn none(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("rheostat.results")?.getattr("Token")?.call1((-1,))
+    static NONE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let none = || PyResult::Ok(py.import("rheostat.results")?.getattr("Token")?.call1((-1,))?.unbind());
+    Ok(NONE.get_or_try_init(py, none)?.bind(py).clone())
 }

@@ -18,7 +18,7 @@ use crate::tokens::TokenTable;
 /// >>> table = TokenTable.from_bytes([b"Hel", b"lo", None])
 /// >>> len(table), table[1], table[2]
 /// (3, b'lo', None)
-#[pyclass(frozen, module = "rheostat", name = "TokenTable")]
+#[pyclass(frozen, weakref, module = "rheostat", name = "TokenTable")]
 pub struct PyTokenTable(pub TokenTable);
 
 #[pymethods]

@@ -7,7 +7,7 @@ use pyo3::types::{PyString, PyTuple, PyType};
 use super::arrays::Logits;
 use super::bitmask::Words;
 use super::call::Failure;
-use super::errors::knob_error;
+use super::errors::{knob_error, named, to_python};
 use super::knobs::{Given, Shape};
 use super::lists::id_list;
 use super::rows::Rows;
@@ -20,6 +20,10 @@ use crate::knobs::WORD;
 use crate::sampler::Turn;
 use crate::scratch::{self, Scratch};
 use crate::{rng, verify as core};
+
+/// The names of the two matrices, in what is said about them.
+const TARGET: &str = "target_logits";
+const DRAFT: &str = "draft_logits";
 
 /// Adds the function to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -58,8 +62,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 ///
 /// Raises:
 ///     KnobError: an argument breaks its rule; for "lossless" also a drafted token that the draft's chain does
-///         not keep.
-///     LogitsError, TypeError: as in `sample`.
+///         not keep, or keeps with weight 0: it cannot have been drawn.
+///     LogitsError, TypeError: as in `sample`, with the name of the matrix.
 ///
 /// >>> import numpy as np
 /// >>> import rheostat
@@ -93,7 +97,7 @@ fn verify<'py>(
     let seed = one_integer("seed", seed, WORD)? as u64;
     let stream = stream.0.as_ref().map_or(Ok(0), |stream| one_integer("stream", stream, WORD))? as u64;
     let first = one_integer("position", position, WORD)?;
-    let target = matrix("target_logits", target_logits)?;
+    let target = matrix(TARGET, target_logits)?;
     let width = target.vocab();
     let vocab = match vocab_size.0.as_ref().filter(|size| !size.is_none()) {
         Some(size) => vocab_size_of(size)?,
@@ -102,21 +106,25 @@ fn verify<'py>(
     check_width(&target, vocab, py)?;
     let ids = id_list("draft_ids", draft_ids, vocab, "a sequence of token ids")?;
     let count = ids.len();
-    check_rows(py, "target_logits", "one row for each drafted token and one more", count + 1, target.rows())?;
+    check_rows(py, TARGET, "one row for each drafted token and one more", count + 1, target.rows())?;
     if first + count as i128 >= 1 << 64 {
         let message = format!("position must leave room for the drafted tokens below 2**64, got {first}");
         return Err(knob_error(py, message, "position", first));
     }
-    let draft = if is_lossless && count > 0 { Some(matrix("draft_logits", draft_logits)?) } else { None };
+    if is_lossless && count > 0 && draft_logits.is_none() {
+        let message = "draft_logits must be given where method is 'lossless', got None".to_owned();
+        return Err(knob_error(py, message, "draft_logits", draft_logits));
+    }
+    let draft = if is_lossless && count > 0 { Some(matrix(DRAFT, draft_logits)?) } else { None };
     if let Some(draft) = &draft {
-        check_rows(py, "draft_logits", "one row for each drafted token", count, draft.rows())?;
+        check_rows(py, DRAFT, "one row for each drafted token", count, draft.rows())?;
         if draft.vocab() != width {
             let got = draft.vocab();
             let message = format!("draft_logits must be as wide as target_logits, {width}, got {got}");
             return Err(knob_error(py, message, "draft_logits", got));
         }
     }
-    let mut slot = Slot::new(params, vocab, &prompt_ids, &Given(None))?;
+    let mut slot = Slot::seeded(params, vocab, &prompt_ids, &Given(None), Some(seed))?;
     let mirostat = params.getattr("mirostat")?;
     if !mirostat.eq(0)? {
         return Err(knob_error(
@@ -127,8 +135,7 @@ fn verify<'py>(
         ));
     }
     if let Some(output) = &output_ids.0 {
-        let output = id_list("output_ids", output, vocab, "a sequence of token ids")?;
-        output.into_iter().for_each(|id| slot.state.accept(id));
+        slot.state.extend(&id_list("output_ids", output, vocab, "a sequence of token ids")?);
     }
     let shape = Shape { count: count + 1, is_row: false };
     let words = bitmask.filter(|words| !words.is_none());
@@ -160,18 +167,17 @@ struct Speculation<'a> {
 
 /// Why there is no result.
 enum Refused {
-    Failure(Failure),
-    /// The draft's own chain does not keep the token that it drafted at this place.
-    NotDrafted {
-        id: u32,
-        at: usize,
-    },
+    /// What is wrong with a row of these logits.
+    Failure(&'static str, Failure),
+    /// The draft's own chain does not keep the token that it drafted at this place, or with weight 0.
+    NotDrafted { id: u32, at: usize },
 }
 
 impl Refused {
     fn into_python(self, py: Python<'_>) -> PyErr {
         match self {
-            Self::Failure(failure) => failure.into_python(py),
+            Self::Failure(name, Failure::Law(error)) => named(py, to_python(py, &error), name),
+            Self::Failure(_, Failure::Python(error)) => error,
             Self::NotDrafted { id, at } => {
                 let rule = "draft_ids must hold tokens that the draft's own chain keeps";
                 knob_error(py, format!("{rule}, got {id} in row {at}"), "draft_ids", id)
@@ -190,11 +196,12 @@ impl Speculation<'_> {
             let place = Place { at, mask: *mask, words, slot: &slot };
             let token = match (&self.draft, drafted.get(at)) {
                 (Some(draft), Some(&id)) => {
-                    let target = place.keep(&self.target, scratch, |kept| kept.weighed())?;
-                    let draft = place.keep(draft, scratch, |kept| kept.weighed())?;
+                    let target = place.keep(TARGET, &self.target, scratch, |kept| kept.weighed())?;
+                    let draft = place.keep(DRAFT, draft, scratch, |kept| kept.weighed())?;
                     core::verify(id, &draft, &target, words).ok_or(Refused::NotDrafted { id, at })?
                 }
-                _ => place.keep(&self.target, scratch, |mut kept| kept.draw(words[rng::TOKEN]) as u32)?,
+                _ => place
+                    .keep(TARGET, &self.target, scratch, |mut kept| kept.draw(words[rng::TOKEN]) as u32)?,
             };
             ids.push(token);
             if drafted.get(at) != Some(&token) {
@@ -215,9 +222,10 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// `work` on what the chain keeps of this place's row.
+    /// `work` on what the chain keeps of this place's row in the logits of this name.
     fn keep<R>(
         &self,
+        name: &'static str,
         rows: &Rows<'_>,
         scratch: &mut Scratch,
         work: impl FnOnce(Kept<'_>) -> R,
@@ -227,8 +235,8 @@ impl Place<'_> {
         let result = self.slot.keep(turn, self.words, &mut shaped, scratch).map(work);
         (scratch.row, scratch.shaped) = (row, shaped);
         result.map_err(|failure| match failure {
-            Failure::Law(error) => Refused::Failure(Failure::Law(rows.restore(error))),
-            raised => Refused::Failure(raised),
+            Failure::Law(error) => Refused::Failure(name, Failure::Law(rows.restore(error))),
+            raised => Refused::Failure(name, raised),
         })
     }
 }
@@ -248,7 +256,7 @@ fn is_lossless(method: &Given<'_>) -> PyResult<bool> {
 /// Logits of several rows.
 fn matrix<'py>(name: &str, logits: &Bound<'py, PyAny>) -> PyResult<Logits<'py>> {
     let py = logits.py();
-    let logits = Logits::extract(logits)?;
+    let logits = Logits::extract(logits).map_err(|error| named(py, error, name))?;
     if logits.is_row() {
         let shape = (logits.vocab(),);
         let message = format!("{name} must have shape (rows, vocab), got shape ({},)", shape.0);

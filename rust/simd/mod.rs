@@ -222,6 +222,9 @@ kernels! {
     /// Writes the row with -inf where a bit of the packed mask is 0, or lies past its end, into `out`, of the
     /// row's length.
     fn store_masked(row: &[f32], words: &[i32], out: &mut [f32]);
+    /// Writes (W / S) * l, l = (x - m) / T - ln(S / 2**43), for every token of float weight v, 0 where W is 0, into
+    /// `out`; m, T and the logarithm are the `scores`.
+    fn store_parts(xs: &[f32], weights: &[f32], scores: (f64, f64, f64), sum: f64, out: &mut [f64]);
     /// Multiplies every value by `factor`.
     fn multiply(values: &mut [f32], factor: f32);
 }

@@ -5,7 +5,7 @@ use rheostat::adjust::Shaping;
 use rheostat::chain::Kept;
 use rheostat::entropy::LogProbs;
 use rheostat::history::History;
-use rheostat::memory::Needs;
+use rheostat::memory::{Memory, Needs};
 use rheostat::mirostat::{Mirostat, surprise};
 use rheostat::report::Wanted;
 use rheostat::sampler::{self, Rules, Turn};
@@ -76,6 +76,64 @@ proptest! {
         kept.keep_unsurprising(mu);
         prop_assert_eq!(kept.tokens().collect::<Vec<_>>(), naive);
     }
+}
+
+/// What a memory tells, in an order of its own.
+fn told(memory: &Memory, history: &History, n: usize) -> [Vec<(u32, u32)>; 3] {
+    let ends = if n > 0 { memory.ends_of_ngrams(history, n) } else { vec![] };
+    let mut ends: Vec<_> = ends.into_iter().map(|id| (id, 0)).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let [mut repeated, mut counted] = [memory.repeated().to_vec(), memory.counted().to_vec()];
+    repeated.sort_unstable();
+    counted.sort_unstable();
+    [repeated, counted, ends]
+}
+
+proptest! {
+    #[test]
+    fn a_restored_state_remembers_what_a_new_one_does(
+        prompt in prop::collection::vec(0..4_u32, 0..9),
+        outputs in prop::collection::vec(prop::collection::vec(0..4_u32, 0..40), 1..6),
+        last_n in prop::option::of(0_usize..9),
+        ngram in prop_oneof![0_usize..5, Just(1 << 32), Just(usize::MAX)],
+        counted: bool,
+    ) {
+        let needs = Needs { repeated: true, counted, last_n, ngram };
+        let saved = |output: &[u32]| {
+            Saved { history: History::new(&prompt, output), seed: output.len() as u64, stream: 1, mu: None }
+        };
+        let mut state = State::new(saved(&[]), needs, None, 4);
+        for output in &outputs {
+            state.restore(saved(output), None);
+            let fresh = Memory::for_one_call(state.history(), needs, 4);
+            prop_assert_eq!(state.history(), &saved(output).history);
+            prop_assert_eq!((state.seed, state.position()), (output.len() as u64, output.len() as u64));
+            prop_assert_eq!(
+                told(state.moment(None).memory, state.history(), ngram), told(&fresh, state.history(), ngram)
+            );
+            state.extend(&output[..output.len() / 3]);
+            let fresh = Memory::for_one_call(state.history(), needs, 4);
+            prop_assert_eq!(
+                told(state.moment(None).memory, state.history(), ngram), told(&fresh, state.history(), ngram)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_follower_that_came_often_is_told_once() {
+    let mut state = State::new(
+        Saved { history: History::new(&[], &[]), seed: 0, stream: 0, mu: None },
+        Needs { ngram: 1, ..Needs::default() },
+        None,
+        10,
+    );
+    state.extend(&[3, 3, 7, 3, 7, 7, 3]);
+    let moment = state.moment(None);
+    let mut ends = moment.memory.ends_of_ngrams(moment.history, 1);
+    ends.sort_unstable();
+    assert_eq!(ends, [3, 7]);
 }
 
 #[test]

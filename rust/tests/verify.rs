@@ -63,6 +63,14 @@ fn a_token_that_the_draft_does_not_keep_is_none() {
 }
 
 #[test]
+fn a_token_of_weight_0_was_not_drawn_and_is_none() {
+    let both = kept(&[(0, 1 << 43), (1, 0), (2, 0)]);
+    for token in [1, 2] {
+        assert_eq!(verify(token, &both, &both, [0; 4]), None);
+    }
+}
+
+#[test]
 fn what_comes_out_is_distributed_as_the_target() {
     let target = kept(&[(0, 50), (2, 30), (3, 15), (6, 5)]);
     let draft = kept(&[(0, 20), (1, 40), (3, 35), (6, 5)]);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,23 @@ def check_row(x: Array, row: int) -> Row:
     if not (rounded > -np.inf).any():
         raise LogitsError(f"logits must have a finite value in every row, got none in row {row}", row, None)
     return rounded
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Tells errors about logits under the name of the argument that holds them."""
+    try:
+        yield
+    except (KnobError, LogitsError, TypeError) as error:
+        text = str(error)
+        if not text.startswith("logits "):
+            raise
+        message = name + text.removeprefix("logits")
+        if isinstance(error, LogitsError):
+            raise LogitsError(message, error.row, error.token_id) from None
+        if isinstance(error, KnobError):
+            raise KnobError(message, name, error.value) from None
+        raise TypeError(message) from None
 
 
 def finish(results: list[Row], target: Row) -> Row:

@@ -18,6 +18,7 @@ from rheostat.reference.slot import (
     VOCAB_SIZE,
     Drawn,
     Guard,
+    Prepared,
     Slot,
     check_width,
     ids_of,
@@ -28,6 +29,9 @@ from rheostat.reference.slot import (
 from rheostat.reference.state import from_bytes
 from rheostat.reference.stop_input import flag, index
 from rheostat.results import Token, Tokens
+
+MOST = 2**63
+"""The next handle is below this in every state that is taken: as many sequences are never added."""
 
 
 class BatchSampler:
@@ -72,26 +76,27 @@ class BatchSampler:
             raise KnobError(message, "on_bad_row", on_bad_row)
         tells_kept = flag(kept, "kept")
         with self._guard:
-            slots = [self._slots[handle] for handle in self._named(given, len(x))]
+            named = self._named(given, len(x))
+            slots = [self._slots[handle] for handle in named]
             rows: list[Drawn | None] = []
             reasons: list[str | None] = []
             for row, slot in enumerate(slots):
                 try:
-                    prepared = slot.prepare(x, row, masks[row])
+                    drawn = _draw(slot, slot.prepare(x, row, masks[row]), row, named[row])
                 except (KnobError, LogitsError) as error:
                     if on_bad_row == "raise":
                         raise
                     rows.append(None)
                     reasons.append(str(error))
                 else:
-                    rows.append(slot.draw(prepared))
+                    rows.append(drawn)
                     reasons.append(None)
-            for slot, drawn in zip(slots, rows, strict=True):
-                if drawn is not None:
-                    slot.accept(drawn)
-        tokens = tuple(Token(-1) if drawn is None else drawn.token for drawn in rows)
+            for slot, each in zip(slots, rows, strict=True):
+                if each is not None:
+                    slot.accept(each)
+        tokens = tuple(Token(-1) if each is None else each.token for each in rows)
         ids = np.array([token.id for token in tokens], np.int64)
-        sets = [np.array([], np.int64) if drawn is None else drawn.kept for drawn in rows]
+        sets = [np.array([], np.int64) if each is None else each.kept for each in rows]
         indptr = np.cumsum([0, *map(len, sets)], dtype=np.int64)
         joined = np.concatenate([np.array([], np.int64), *sets])
         return Tokens(ids, tokens, tuple(reasons), (indptr, joined) if tells_kept else None)
@@ -171,8 +176,7 @@ class BatchSampler:
             return tuple(self._slots)
 
     def __len__(self) -> int:
-        with self._guard:
-            return len(self._slots)
+        return len(self._slots)
 
     def __getstate__(self) -> tuple[Any, ...]:
         with self._guard:
@@ -191,7 +195,8 @@ class BatchSampler:
         return type(self), (self._vocab_size,), self.__getstate__()
 
     def __repr__(self) -> str:
-        return f"BatchSampler(vocab_size={self._vocab_size}, sequences={len(self)})"
+        in_use = ", in use" if self._guard.in_use else ""
+        return f"BatchSampler(vocab_size={self._vocab_size}, sequences={len(self)}{in_use})"
 
     @contextmanager
     def _slot(self, handle: Any) -> Iterator[Slot]:
@@ -220,6 +225,15 @@ class BatchSampler:
                 raise KnobError(message, "handles", key)
             keys.append(key)
         return keys
+
+
+def _draw(slot: Slot, prepared: Prepared, row: int, handle: int) -> Drawn:
+    """The next token; what a callable of the chain raises is noted where it was."""
+    try:
+        return slot.draw(prepared)
+    except BaseException as error:
+        error.add_note(f"in row {row}, of the sequence with handle {handle}")
+        raise
 
 
 def _handle(name: str, value: Any, wanted: str) -> int:
@@ -253,4 +267,6 @@ def _is_state(state: Any) -> bool:
     if not all(isinstance(each, tuple) and len(each) == 3 for each in state[1]):
         return False
     keys = [*(each[0] for each in state[1]), state[0]]
-    return all(type(key) is int for key in keys) and keys == sorted({*keys}) and 0 <= keys[0] < 2**64
+    if not all(type(key) is int for key in keys):
+        return False
+    return keys == sorted({*keys}) and 0 <= keys[0] <= keys[-1] < MOST

@@ -125,7 +125,8 @@ class Sampler:
             return type(self), (slot.params, self._vocab_size), slot.state.to_bytes()
 
     def __repr__(self) -> str:
-        with self._guard:
-            state = self._slot.state
+        if self._guard.in_use:
+            return f"Sampler(vocab_size={self._vocab_size}, in use)"
+        state = self._slot.state
         size, position, seed, stream = self._vocab_size, state.position, state.seed, state.stream
         return f"Sampler(vocab_size={size}, position={position}, seed={seed}, stream={stream})"

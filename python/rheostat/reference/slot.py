@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ class Slot:
 
     def restore(self, state: State) -> None:
         """Goes back, or on, to a state. Without a mu mirostat starts, at 2 tau."""
-        start = 2.0 * self.params.mirostat_tau if state.mu is None else state.mu
+        start = finite(2.0 * self.params.mirostat_tau) if state.mu is None else state.mu
         self.state = state._replace(mu=start if self.params.mirostat else None)
 
     def set_plan(self, plan: tuple[SamplingParams, Knobs]) -> None:
@@ -96,8 +97,13 @@ class Slot:
         """Moves on by a token that was drawn; mirostat's mu follows its surprise."""
         mu = self.state.mu
         if mu is not None:
-            mu = mu - self.params.mirostat_eta * (drawn.surprise - self.params.mirostat_tau)
+            mu = finite(mu - self.params.mirostat_eta * (drawn.surprise - self.params.mirostat_tau))
         self.state = self.state.accept((drawn.token.id,))._replace(mu=mu)
+
+
+def finite(mu: float) -> float:
+    """Mirostat's mu, finite whatever the knobs are: so a snapshot can be told from other bytes."""
+    return min(max(mu, -sys.float_info.max), sys.float_info.max)
 
 
 def plan_of(params: Any, vocab_size: int) -> tuple[SamplingParams, Knobs]:
@@ -146,8 +152,13 @@ class Guard:
 
     def __enter__(self) -> None:
         if not self.lock.acquire(blocking=False):
-            message = f"{self.name} must not be used by two threads at once, got a call during another"
+            message = f"{self.name} must not be used again during a call, got a second call"
             raise RuntimeError(message)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a call is under way."""
+        return self.lock.locked()
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()

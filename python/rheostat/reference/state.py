@@ -6,6 +6,7 @@ A snapshot, little-endian: `RHEO`, u32 version, u32 LAW, u64 seed, u64 stream, u
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any, NamedTuple
 
@@ -68,6 +69,8 @@ def from_bytes(state: Any, vocab_size: int) -> State:
     is_zero = state[VERSIONS.size + 20 : VERSIONS.size + 28] == bytes(8)
     if has_mu > 1 or (not has_mu and not is_zero) or len(state) - start != 4 * (prompt + output):
         raise malformed
+    if not math.isfinite(mu):
+        raise _broken("must have a finite mu", repr(mu))
     ids = struct.unpack_from(f"<{prompt + output}I", state, start)
     for id in ids:
         if id >= vocab_size:

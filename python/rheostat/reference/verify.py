@@ -16,7 +16,7 @@ from rheostat.errors import KnobError
 from rheostat.params import SamplingParams
 from rheostat.reference import knobs as rules
 from rheostat.reference import law, lists
-from rheostat.reference.arrays import Array, as_logits
+from rheostat.reference.arrays import Array, as_logits, named
 from rheostat.reference.chance import ACCEPT, RESIDUAL, Chance, words
 from rheostat.reference.cuts import Kept
 from rheostat.reference.lists import Shape, id_tuple
@@ -60,6 +60,9 @@ def verify(
     _check_rows("target_logits", "one row for each drafted token and one more", count + 1, len(target))
     room = ("must leave room for the drafted tokens below 2**64", lambda first: first + count < 2**64)
     rules.check("position", room, position)
+    if method == "lossless" and count and draft_logits is None:
+        message = "draft_logits must be given where method is 'lossless', got None"
+        raise KnobError(message, "draft_logits", None)
     draft = _matrix("draft_logits", draft_logits) if method == "lossless" and count else None
     if draft is not None:
         _check_rows("draft_logits", "one row for each drafted token", count, len(draft))
@@ -73,12 +76,16 @@ def verify(
 
     for i, token in enumerate(drafted):
         chance = Chance(seed, stream, position + i, None)
-        p = slot.kept(slot.shaped(target, i, masks[i]), chance)
+        with named("target_logits"):
+            x = slot.shaped(target, i, masks[i])
+        p = slot.kept(x, chance)
         if draft is None:
             found = _draw(p, chance)
         else:
-            q = slot.kept(slot.shaped(draft, i, masks[i]), chance)
-            if token not in q.ids:
+            with named("draft_logits"):
+                x = slot.shaped(draft, i, masks[i])
+            q = slot.kept(x, chance)
+            if not q.w[q.ids == token].any():  # what is not kept, or weighs nothing, was never drawn
                 rule = "draft_ids must hold tokens that the draft's own chain keeps"
                 raise KnobError(f"{rule}, got {token} in row {i}", "draft_ids", token)
             found = _accepted_or_residual(token, p, q, words(seed, stream, position + i))
@@ -86,12 +93,16 @@ def verify(
             return Verified(i, (*drafted[:i], found))
         slot.state = slot.state.accept((token,))
     chance = Chance(seed, stream, position + count, None)
-    p = slot.kept(slot.shaped(target, count, masks[count]), chance)
+    with named("target_logits"):
+        x = slot.shaped(target, count, masks[count])
+    p = slot.kept(x, chance)
     return Verified(count, (*drafted, _draw(p, chance)))
 
 
 def _accepted_or_residual(drafted: int, p: Kept, q: Kept, block: tuple[int, int, int, int]) -> int:
-    """The drafted token, or what takes its place."""
+    """The drafted token, which weighs something in q, or what takes its place: where it is refused q > p
+    holds there, and so p > q elsewhere.
+    """
     wp = dict(zip(p.ids.tolist(), p.w.tolist(), strict=True))
     wq = dict(zip(q.ids.tolist(), q.w.tolist(), strict=True))
     sp, sq = law.total(p.w), law.total(q.w)
@@ -111,7 +122,8 @@ def _draw(kept: Kept, chance: Chance) -> int:
 
 
 def _matrix(name: str, logits: Any) -> Array:
-    x, is_row = as_logits(logits)
+    with named(name):
+        x, is_row = as_logits(logits)
     if is_row:
         raise KnobError(f"{name} must have shape (rows, vocab), got shape {x.shape[1:]}", name, x.shape[1:])
     return x

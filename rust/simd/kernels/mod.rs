@@ -5,6 +5,7 @@
 //! compiler may leave a closure out.
 
 mod band;
+mod entropy;
 mod gather;
 mod maximum;
 mod parts;
@@ -13,6 +14,7 @@ mod weights;
 mod write;
 
 pub use band::{count_below, sum_above, sum_above_and_mark, sum_below, sum_squares_below};
+pub use entropy::store_parts;
 pub use gather::{gather_between, gather_marked, positions_between, retain_at_least};
 pub use maximum::{Maximum, maximum};
 pub use survey::{
