@@ -94,21 +94,21 @@ def sampling(kind: str, vocab: int, temperature: float, top_p: float = 0.9, **ta
 
 
 # (goal, bar) by vocabulary.
-PEAKED = {SMALL: (1.6, 3.5), REAL: (2.2, 4.5), LONG: (2.2, 5.5), WIDE: (2.2, 5.5)}
+PEAKED = {SMALL: (1.6, 2.6), REAL: (2.2, 3), LONG: (2.2, 3), WIDE: (2.2, 3)}
 SAMPLE = [
     *(
         sampling(kind, vocab, 0.8, goal=goal, bar=bar)
         for kind in ("peaked", "real")
         for vocab, (goal, bar) in PEAKED.items()
     ),
-    sampling("real", REAL, 1.5, goal=6, bar=24),
-    sampling("flat", LONG, 1.5, goal=8, bar=38),
-    sampling("all equal", LONG, 1.0, goal=8, bar=52),
-    sampling("eight values", LONG, 1.0, goal=8, bar=34),
-    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=40),
-    sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=7),
-    sampling("flat", LONG, 1.5, 1, goal=4, bar=6.5),
-    *(sampling(kind, LONG, 1.0, goal=30, bar=64) for kind in ADVERSARIAL),
+    sampling("real", REAL, 1.5, goal=6, bar=13),
+    sampling("flat", LONG, 1.5, goal=8, bar=13),
+    sampling("all equal", LONG, 1.0, goal=8, bar=10),
+    sampling("eight values", LONG, 1.0, goal=8, bar=11),
+    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=15),
+    sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=3),
+    sampling("flat", LONG, 1.5, 1, goal=4, bar=6),
+    *(sampling(kind, LONG, 1.0, goal=30, bar=30) for kind in ADVERSARIAL),
 ]
 
 SOFTMAX = [
@@ -254,7 +254,7 @@ CHAIN = [
         "rheostat.sample(row, seed=7, **full_chain)",
         on_rows("peaked", LONG, full_chain=FULL_CHAIN_PEAKED, top_p=TOP_P),
         goal=1.5,
-        bar=1.5,
+        bar=2.5,
         yardstick="rheostat.sample(row, seed=7, **top_p)",
     ),
     Work(

@@ -91,7 +91,7 @@ WORKS = [
         "batch.step(logits).ids",
         on_batch,
         goal=0.556,
-        bar=1 / 1.8,
+        bar=0.65,
         yardstick="batch.step(logits).ids",
         setup="rheostat.set_num_threads(2); batch.step(logits)",
         yardstick_setup="rheostat.set_num_threads(1); batch.step(logits)",
