@@ -192,7 +192,7 @@ class SamplingProcessor:
         self._table, self._ends = vocabulary(llm)
         params = _with_ends(params, self._ends)
         self._params, self._stream, self._bitmask = params, stream, bitmask
-        self._new(())  # what is wrong with params is told here
+        self._new([])  # what is wrong with params is told here
         self._sequence: Sequence | None = None
         self._error: BaseException | None = None
         self._is_over = False
