@@ -10,9 +10,11 @@ use super::errors::{knob_error, to_python};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape};
 use super::{WORTH_DETACHING, detach_if};
+use crate::adjust::Shaped;
 use crate::chain::Kept;
+use crate::row::{Row, Standing};
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step, threads};
+use crate::{Error, Knobs, Step, simd, threads};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
@@ -52,10 +54,10 @@ impl Failure {
 }
 
 /// A row after masks, biases and penalties.
-pub struct Shaped<'a> {
+pub struct ShapedRow<'a> {
     /// Its place in the batch.
     pub at: usize,
-    pub x: &'a [f32],
+    pub x: Row<'a>,
     /// Its maximum, from the first look on.
     maximum: Option<f32>,
     knobs: Knobs,
@@ -63,7 +65,7 @@ pub struct Shaped<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Shaped<'_> {
+impl ShapedRow<'_> {
     /// Whether chance lets XTC act on this row.
     pub fn opens(&self, chance: Chance) -> bool {
         chance.opens(self.knobs.xtc_probability)
@@ -142,20 +144,20 @@ impl<'py> Call<'py> {
         &self,
         py: Python<'py>,
         more: usize,
-        work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
+        work: impl Fn(ShapedRow<'_>) -> Result<R, Failure> + Sync,
     ) -> PyResult<Vec<R>> {
         let vocab = self.logits.vocab();
         let (knobs, adjustments, chain) = (&self.knobs, &self.adjustments, &self.chain);
         let results: Result<_, Failure> =
             map_rows(py, &self.logits, more, chain.calls(), |at, given, shaped, scratch| {
-                let x = match adjustments.row(at, vocab) {
-                    None => given,
-                    Some(adjustment) => {
-                        adjustment.apply(given, at, shaped)?;
-                        shaped.as_slice()
-                    }
+                let standing = match adjustments.row(at, vocab) {
+                    None => Standing::plain(given, std::mem::take(&mut shaped.wide)),
+                    Some(adjustment) => adjustment.apply(given, at, shaped)?,
                 };
-                work(Shaped { at, x, maximum: None, knobs: knobs.get(at), chain, scratch })
+                let x = standing.row();
+                let result = work(ShapedRow { at, x, maximum: None, knobs: knobs.get(at), chain, scratch });
+                shaped.wide = standing.into_buffer();
+                result
             });
         results.map_err(|failure| failure.into_python(py))
     }
@@ -170,7 +172,7 @@ pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     logits: &Logits<'_>,
     more: usize,
     calls: bool,
-    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+    work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> C {
     map_some(py, logits, (0..logits.rows()).collect(), more, calls, work)
 }
@@ -182,13 +184,13 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     places: Vec<usize>,
     more: usize,
     calls: bool,
-    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+    work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> C {
     let rows = logits.view();
     let (count, vocab) = (places.len(), logits.vocab());
     let one = |at: usize, scratch: &mut Scratch| {
         let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
-        let result = work(at, rows.row(at, &mut row), &mut shaped, scratch);
+        let result = work(at, rows.logits(at, &mut row), &mut shaped, scratch);
         (scratch.row, scratch.shaped) = (row, shaped);
         result.map_err(|failure| match failure {
             Failure::Law(error) => Failure::Law(rows.restore(error.in_row(at))),

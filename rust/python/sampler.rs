@@ -137,8 +137,8 @@ impl PySampler {
         let words = words.as_ref().map(|words| words.of(0));
         let mut slot = self.lock()?;
         let drawn: Result<Vec<_>, Failure> =
-            map_rows(py, &logits, 0, slot.calls(), |at, row, shaped, scratch| {
-                slot.draw(Turn { row, at, bitmask: words, kept: false }, shaped, scratch)
+            map_rows(py, &logits, 0, slot.calls(), |at, logits, shaped, scratch| {
+                slot.draw(Turn { logits, at, bitmask: words, kept: false }, shaped, scratch)
             });
         let mut drawn = drawn.map_err(|failure| failure.into_python(py))?;
         let token = drawn.swap_remove(0);
