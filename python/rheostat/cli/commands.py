@@ -11,12 +11,19 @@ from functools import partial
 
 import rheostat
 from rheostat import KnobError, LogitsError
-from rheostat.cli import bench, count, diff, explain, generate, terminal
+from rheostat.cli import bench, count, diff, explain, generate, terminal, train
 from rheostat.cli.errors import UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
-COMMANDS = {"generate": generate, "explain": explain, "count": count, "bench": bench, "diff": diff}
+COMMANDS = {
+    "generate": generate,
+    "explain": explain,
+    "count": count,
+    "train": train,
+    "bench": bench,
+    "diff": diff,
+}
 
 DESCRIPTION = """\
 Text from a language model on a CPU, with every decoding knob, exact and reproducible.
@@ -24,6 +31,7 @@ Text from a language model on a CPU, with every decoding knob, exact and reprodu
   rheostat generate "Once upon a time"             write on from a prompt
   rheostat explain "Once upon a" --top-p 0.9       what a setting does to the next token
   rheostat count --file prompt.txt                 how long a text is
+  rheostat train novel.txt                         a small model of your own text
   rheostat bench                                   how fast a token is here
   rheostat diff a.jsonl b.jsonl                    where two recorded texts part
 """

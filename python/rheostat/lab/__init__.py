@@ -21,7 +21,7 @@ are those of the BLAS under NumPy: what rheostat makes of given logits is the sa
 not.
 """
 
-from rheostat.lab.checkpoint import CheckpointError
+from rheostat.lab.checkpoint import CheckpointError, read_knobs
 from rheostat.lab.corpus import CorpusError
 from rheostat.lab.knobs import TrainingKnobs
 from rheostat.lab.model import Model, load, save
@@ -38,6 +38,7 @@ __all__ = [
     "Training",
     "TrainingKnobs",
     "load",
+    "read_knobs",
     "save",
     "train_text",
 ]

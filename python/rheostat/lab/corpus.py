@@ -14,7 +14,10 @@ from rheostat.lab.vocabulary import Vocabulary, learn
 
 LN_2 = math.log(2)
 MANY = text.HELD_OUT  # from so many texts up, whole ones are held out
-SIDE_BY_SIDE = 64  # sequences, when bits are measured
+
+# When bits are measured: so many sequences at most, each of so many tokens at least, for each begins without
+# knowing what stood before it.
+SIDE_BY_SIDE, LENGTH = 64, 256
 
 
 class CorpusError(ValueError):
@@ -95,11 +98,12 @@ def side_by_side(stream: Ids, batch_size: int) -> tuple[Ids, Ids]:
 def bits_per_byte(p: Parameters, vocabulary: Vocabulary, texts: Sequence[str]) -> float:
     """-log2 of the probability of the texts and of their ends, over their bytes; nothing is left out.
 
-    They are read as one stream, cut in 64 parts that run side by side; the few tokens that this leaves over
+    They are read as one stream, cut in parts that run side by side; the few tokens that this leaves over
     count as the average.
     """
     ids = [id for part in texts for id in [*vocabulary.encode(part), vocabulary.end]]
-    inputs, targets = side_by_side(np.array([vocabulary.end, *ids], np.int64), min(SIDE_BY_SIDE, len(ids)))
+    parts = min(SIDE_BY_SIDE, max(len(ids) // LENGTH, 1))
+    inputs, targets = side_by_side(np.array([vocabulary.end, *ids], np.int64), parts)
     h = np.zeros((inputs.shape[1], len(p["U"])), np.float32)
     nats = 0.0
     for first in range(0, len(inputs), 32):
