@@ -157,7 +157,7 @@ def _summary(training: lab.Training, out: Path, plot: Path | None) -> str:
     if best is not None:
         lines.append(
             f"The best epoch was {best.epoch} of {done}: {best.held_out_bits_per_byte:.3f} bits per byte "
-            f"held out, {best.train_bits_per_byte:.3f} trained on; spread of weights {best.weight_spread:.3f}."
+            f"held out, {best.train_bits_per_byte:.3f} trained on; weight spread {best.weight_spread:.3f}."
         )
     size = f"{out.stat().st_size / 1e3:,.0f} kB, {training.model.info['parameters']:,} weights"
     lines.append(f"{out}: {size}" + (f"; {plot}: its curves" if plot is not None else ""))
