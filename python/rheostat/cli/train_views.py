@@ -122,8 +122,10 @@ class Bar(Quiet):
 
     def epoch(self, epoch: Epoch) -> None:
         """Its row, above the bar."""
+        from rich.text import Text
+
         if self._header:
-            self._progress.console.print(self._header, style="dim")
+            self._progress.console.print(Text(self._header, "dim"))
             self._header = ""
         self._progress.console.print(row(epoch))
 

@@ -68,8 +68,8 @@ class Corpus:
         if self.updates_per_epoch == 0:
             needed = knobs.batch_size * knobs.window
             raise CorpusError(
-                f"the text is too short: one update reads {needed:,} tokens (batch_size {knobs.batch_size} "
-                f"times window {knobs.window}), and nine tenths of it are {self.tokens:,}"
+                f"the text is too short: without what is held out it is {self.tokens:,} tokens, and one "
+                f"update reads {needed:,}, batch_size {knobs.batch_size} times window {knobs.window}"
             )
 
     def columns(self, order: Ids, batch_size: int) -> tuple[Ids, Ids]:
