@@ -61,7 +61,8 @@ def test_it_writes_the_model_that_the_library_trains_and_its_curves(cli, corpus,
         f"The best epoch was {best.epoch} of 4: {best.held_out_bits_per_byte:.3f} bits per byte held out, "
         f"{best.train_bits_per_byte:.3f} trained on; weight spread {best.weight_spread:.3f}.",
         f"{out}: {out.stat().st_size / 1e3:.0f} kB, {model.info['parameters']:,} weights; "
-        f"{tmp_path / 'model.png'}: its curves",
+        "vocabulary 320, hidden units 12, batch 8.",
+        f"{tmp_path / 'model.png'}: the curves.",
         f'Try: rheostat generate --model {out} "The"',
     ]
     status, written, _ = cli("generate", "The fox", "--model", out, "--seed", 1, "--max-tokens", 20)
@@ -211,8 +212,8 @@ def test_a_long_epoch_says_where_it_is_also_without_a_terminal(capsys, monkeypat
     [
         (b"", "{} is empty"),
         (b" \n\n", "{} is empty"),
-        (b"not enough", "the text is too short: without what is held out it is 3 tokens, and one update "
-                        "reads 1,024, batch_size 32 times window 32\n"),
+        (b"not enough", "the text is too short: without what is held out it is 10 tokens, and one update "
+                        "reads 32, batch_size 1 times window 32\n"),
         (b"caf\xe9 " * 500, "{} is not UTF-8: byte 0xe9 at 3 fits no character"),
         (None, "{}: No such file or directory"),
     ],

@@ -159,8 +159,13 @@ def _summary(training: lab.Training, out: Path, plot: Path | None) -> str:
             f"The best epoch was {best.epoch} of {done}: {best.held_out_bits_per_byte:.3f} bits per byte "
             f"held out, {best.train_bits_per_byte:.3f} trained on; weight spread {best.weight_spread:.3f}."
         )
-    size = f"{out.stat().st_size / 1e3:,.0f} kB, {training.model.info['parameters']:,} weights"
-    lines.append(f"{out}: {size}" + (f"; {plot}: its curves" if plot is not None else ""))
+    info = training.model.info
+    lines.append(
+        f"{out}: {out.stat().st_size / 1e3:,.0f} kB, {info['parameters']:,} weights; vocabulary "
+        f"{info['vocabulary_size']}, hidden units {info['hidden_size']}, batch {info['batch_size']}."
+    )
+    if plot is not None:
+        lines.append(f"{plot}: the curves.")
     lines.append(f'Try: rheostat generate --model {out} "The"')
     return "\n".join(lines)
 

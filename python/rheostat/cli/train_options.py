@@ -32,11 +32,15 @@ NETWORK = {
         int, "N", "the numbers it remembers a text by; the mean of the layers around it unless given"
     ),
     "embedding_size": Option(int, "N", "the numbers that stand for a token"),
-    "vocabulary_size": Option(int, "N", "how many tokens there are at most; more are longer ones"),
+    "vocabulary_size": Option(
+        int, "N", "how many tokens there are at most; by the length of the text unless given"
+    ),
 }
 READING = {
     "epochs": Option(int, "N", "how often the text is read, at most"),
-    "batch_size": Option(int, "N", "read so many places of the text side by side for one update"),
+    "batch_size": Option(
+        int, "N", "places of the text that are read side by side for one update; by its length"
+    ),
     "window": Option(
         int, "N", "so many tokens of each (the token length); what lies farther is learnt worse"
     ),

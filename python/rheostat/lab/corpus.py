@@ -59,23 +59,24 @@ class Corpus:
         for whole in self.texts:
             _check_unicode(whole)
         self.trained_on, self.held_out, self.compared = split(self.texts)
-        self.vocabulary = Vocabulary(learn(self.trained_on, knobs.vocabulary_size - 257))
+        self.bytes = text.bytes_of(self.trained_on)
+        self.vocabulary = Vocabulary(learn(self.trained_on, knobs.tokens(self.bytes) - 257))
         end, encode = self.vocabulary.end, self.vocabulary.encode
         self.encoded = [[end, *encode(part)] for part in self.trained_on]
         self.tokens = sum(map(len, self.encoded))
-        self.bytes = text.bytes_of(self.trained_on)
-        self.updates_per_epoch = self.tokens // knobs.batch_size // knobs.window
+        self.batch_size = knobs.sequences(self.tokens)
+        self.updates_per_epoch = self.tokens // self.batch_size // knobs.window
         if self.updates_per_epoch == 0:
-            needed = knobs.batch_size * knobs.window
+            needed = self.batch_size * knobs.window
             raise CorpusError(
                 f"the text is too short: without what is held out it is {self.tokens:,} tokens, and one "
-                f"update reads {needed:,}, batch_size {knobs.batch_size} times window {knobs.window}"
+                f"update reads {needed:,}, batch_size {self.batch_size} times window {knobs.window}"
             )
 
-    def columns(self, order: Ids, batch_size: int) -> tuple[Ids, Ids]:
+    def columns(self, order: Ids) -> tuple[Ids, Ids]:
         """The texts in this order as one stream, cut in equal parts: inputs and targets (time, batch)."""
         stream = [id for place in order for id in self.encoded[place]]
-        return side_by_side(np.array([*stream, self.vocabulary.end], np.int64), batch_size)
+        return side_by_side(np.array([*stream, self.vocabulary.end], np.int64), self.batch_size)
 
 
 def _check_unicode(whole: str) -> None:

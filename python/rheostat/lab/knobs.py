@@ -61,19 +61,21 @@ class TrainingKnobs:
     input_dropout: float = 0.1
     """The same for the numbers of a token's vector, lower than dropout since what is lost there is lost for
     all units. Common: 0.1 to 0.2."""
-    vocabulary_size: int = 1024
-    """256 bytes, at most so many merges of frequent pairs as make up this number, and the end of a text.
-    Common: hundreds for some kilobytes of text, 30,000 and more for gigabytes."""
+    vocabulary_size: int | None = None
+    """256 bytes, at most so many merges of frequent pairs as make up this number, and the end of a text;
+    None: a merge for every 150 bytes, 1,024 tokens at most. Common: hundreds for some kilobytes of text,
+    where long tokens are too rare to learn; 30,000 and more for gigabytes."""
     embedding_size: int = 96
     """The numbers that stand for a token, in the input and the output."""
     hidden_size: int | None = None
     """The numbers of the state, which is all that the model remembers; None: the mean of the layers around
     it, embedding_size in and as many tokens as there are out. Common: that mean to begin with; twice as many
     cost up to four times the time and overfit sooner, half as many learn less."""
-    batch_size: int = 32
-    """So many sequences are read side by side, for one update. Large ones give steadier gradients and fewer
-    updates per epoch, and the hours are shorter where there are cores; small ones learn more from little
-    text. Common: 16 to 64 here; with twice the batch a higher learning rate, up to twice."""
+    batch_size: int | None = None
+    """So many sequences are read side by side, for one update; None: the largest power of two, 32 at most,
+    that leaves 32 updates in an epoch. Large ones give steadier gradients and fewer updates per epoch, and
+    read more tokens in a second; small ones learn more from little text. Common: 16 to 64 where there is text
+    enough; with twice the batch a higher learning rate, up to twice."""
     window: int = 32
     """The context window ("token length"): tokens of each sequence per update, which is how far back a
     gradient is followed; the state itself goes on from one window to the next. Longer ones learn what
@@ -124,6 +126,27 @@ class TrainingKnobs:
     def replace(self, **changes: Any) -> Self:
         """The same knobs but for the changes."""
         return self.from_dict(self.to_dict() | changes)
+
+    def tokens(self, bytes_trained_on: int) -> int:
+        """`vocabulary_size`, or where it is None as many as suit a text so long.
+
+        >>> TrainingKnobs().tokens(7_500), TrainingKnobs().tokens(10**6)
+        (307, 1024)
+        """
+        if self.vocabulary_size is not None:
+            return self.vocabulary_size
+        return min(257 + bytes_trained_on // 150, 1024)
+
+    def sequences(self, tokens: int) -> int:
+        """`batch_size`, or where it is None as many as suit a text of so many tokens.
+
+        >>> TrainingKnobs(window=32).sequences(2_800), TrainingKnobs(window=32).sequences(10**6)
+        (2, 32)
+        """
+        if self.batch_size is not None:
+            return self.batch_size
+        most = min(tokens // self.window // 32, 32)
+        return 1 << max(most.bit_length() - 1, 0)
 
     def hidden_units(self, vocabulary: int) -> int:
         """`hidden_size`, or where it is None the mean of the layers before and after it.

@@ -71,7 +71,7 @@ class Trainer:
         self.mean_loss = 0.0
         self.elapsed = 0.0
         """Seconds of the epoch that is read."""
-        self.h: Array = np.zeros((knobs.batch_size, self.hidden), np.float32)
+        self.h: Array = np.zeros((corpus.batch_size, self.hidden), np.float32)
         self.epochs: list[Epoch] = []
         self.best_parameters: Parameters | None = None
         """The weights of the best epoch, where they are to be restored."""
@@ -124,7 +124,7 @@ class Trainer:
             self._columns = None
             self.h = np.zeros_like(self.h)
         if self._columns is None:
-            self._columns = self.corpus.columns(self.order, knobs.batch_size)
+            self._columns = self.corpus.columns(self.order)
         times = slice(window * knobs.window, (window + 1) * knobs.window)
         inputs, targets = (part[times] for part in self._columns)
         with np.errstate(over="ignore", invalid="ignore"):  # a loss that is no number is told of below

@@ -126,6 +126,9 @@ def _model(trainer: Trainer, stopped: str) -> Model:
     best = trainer.best
     info = {
         "knobs": trainer.knobs.to_dict(),
+        "vocabulary_size": len(corpus.vocabulary),
+        "hidden_size": trainer.hidden,
+        "batch_size": corpus.batch_size,
         "text_sha256": text.digest(corpus.texts),
         "numpy": np.__version__,
         "parameters": sum(value.size for value in parameters.values()),
