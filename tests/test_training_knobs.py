@@ -179,8 +179,8 @@ def test_the_hidden_size_is_the_mean_of_the_layers_around_it_unless_given():
 def test_the_sizes_suit_the_text_unless_given():
     knobs = QUICK.replace(vocabulary_size=None, batch_size=None, window=16, epochs=1)
     short, long = (train_text(TEXT * times, knobs).model.info for times in (1, 4))
-    assert (short["vocabulary_size"], short["batch_size"]) == (257 + len(TEXT) * 9 // 10 // 150, 2)
-    assert (long["vocabulary_size"], long["batch_size"]) == (257 + len(TEXT) * 4 * 9 // 10 // 150, 8)
+    assert (short["vocabulary_size"], short["batch_size"]) == (257 + len(TEXT) * 9 // 10 // 150, 8)
+    assert (long["vocabulary_size"], long["batch_size"]) == (257 + len(TEXT) * 4 * 9 // 10 // 150, 16)
 
 
 def test_a_larger_vocabulary_has_longer_tokens():

@@ -73,7 +73,7 @@ class TrainingKnobs:
     cost up to four times the time and overfit sooner, half as many learn less."""
     batch_size: int | None = None
     """So many sequences are read side by side, for one update; None: the largest power of two, 32 at most,
-    that leaves 32 updates in an epoch. Large ones give steadier gradients and fewer updates per epoch, and
+    that leaves 16 updates in an epoch. Large ones give steadier gradients and fewer updates per epoch, and
     read more tokens in a second; small ones learn more from little text. Common: 16 to 64 where there is text
     enough; with twice the batch a higher learning rate, up to twice."""
     window: int = 32
@@ -141,11 +141,11 @@ class TrainingKnobs:
         """`batch_size`, or where it is None as many as suit a text of so many tokens.
 
         >>> TrainingKnobs(window=32).sequences(2_800), TrainingKnobs(window=32).sequences(10**6)
-        (2, 32)
+        (4, 32)
         """
         if self.batch_size is not None:
             return self.batch_size
-        most = min(tokens // self.window // 32, 32)
+        most = min(tokens // self.window // 16, 32)
         return 1 << max(most.bit_length() - 1, 0)
 
     def hidden_units(self, vocabulary: int) -> int:
