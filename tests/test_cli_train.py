@@ -4,11 +4,12 @@ import io
 import json
 import re
 import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
-from cli_support import finished, in_terminal, plain, start
+from cli_support import environment, finished, in_terminal, plain, start
 from lab_support import FABLES, QUICK, TEXT, bits_of
 from rheostat import lab
 from rheostat.cli import train_options, train_views
@@ -157,14 +158,27 @@ def test_ctrl_c_leaves_a_model_and_resume_goes_on(cli, corpus, out, tmp_path):
     assert running.returncode == 130
 
 
+# The command line, killed when it is about to tell of its third epoch.
+KILLED = """
+import os, signal, sys
+from rheostat.cli import main, train_views
+
+def row(epoch, row=train_views.row):
+    if epoch.epoch == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return row(epoch)
+
+train_views.row = row
+main(sys.argv[1:])
+"""
+
+
 def test_a_killed_run_is_taken_up_and_ends_as_if_nothing_had_happened(cli, corpus, out, tmp_path):
-    knobs = QUICK.replace(epochs=12)
-    running = start("train", corpus, "--out", out, *options_of(knobs))
-    for _ in range(4):
-        running.stderr.readline()
-    running.kill()
-    running.communicate()
-    assert running.returncode == -signal.SIGKILL
+    knobs = QUICK.replace(epochs=6)
+    command = [sys.executable, "-c", KILLED, "train", corpus, "--out", out, *options_of(knobs)]
+    killed = subprocess.run(command, capture_output=True, env=environment(), timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(killed.stderr.splitlines()) == 3  # the header and two rows
     assert (tmp_path / "model.checkpoint.npz").exists()
     assert not out.exists()
     status, told, _ = cli("train", corpus, "--out", out, "--resume", "--json")
@@ -248,6 +262,10 @@ def test_what_is_there_is_not_written_over_unasked(cli, corpus, out, tmp_path):
         (("--out", "model"), "--out must end in .npz, got model"),
         (("--out", "/no/such/model.npz"), "--out: there is no folder /no/such"),
         (("--out", "model.npz", "--plot", "/no/such.png"), "--plot: there is no folder /no"),
+        (
+            ("--out", "model.npz", "--learning-rate", "1e30"),
+            "the loss is nan in epoch 1: lower learning_rate",
+        ),
         (("--out", "model.npz", "--dropout", "1"), "dropout must be in [0, 1), got 1.0"),
         (
             ("--out", "model.npz", "--schedule", "linear"),
@@ -255,7 +273,7 @@ def test_what_is_there_is_not_written_over_unasked(cli, corpus, out, tmp_path):
         ),
     ],
 )
-def test_an_option_that_is_wrong_is_told_before_training(cli, tmp_path, monkeypatch, arguments, said):
+def test_an_option_that_is_wrong_is_told_and_nothing_is_written(cli, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     status, _, err = cli("train", FABLES, *arguments)
     assert status == 2

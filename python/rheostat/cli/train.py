@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
                 checkpoint=checkpoint,
                 resume=arguments.resume,
             )
-    except (lab.CorpusError, lab.CheckpointError) as error:
+    except (lab.CorpusError, lab.CheckpointError, lab.DivergedError) as error:
         raise UsageError(str(error)) from error
     lab.save(out, training.model)
     plot = _plot(arguments, training)

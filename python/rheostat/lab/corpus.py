@@ -62,7 +62,7 @@ class Corpus:
         self.bytes = text.bytes_of(self.trained_on)
         self.vocabulary = Vocabulary(learn(self.trained_on, knobs.tokens(self.bytes) - 257))
         end, encode = self.vocabulary.end, self.vocabulary.encode
-        self.encoded = [[end, *encode(part)] for part in self.trained_on]
+        self.encoded = [np.array([end, *encode(part)], np.int64) for part in self.trained_on]
         self.tokens = sum(map(len, self.encoded))
         self.batch_size = knobs.sequences(self.tokens)
         self.updates_per_epoch = self.tokens // self.batch_size // knobs.window
@@ -75,8 +75,8 @@ class Corpus:
 
     def columns(self, order: Ids) -> tuple[Ids, Ids]:
         """The texts in this order as one stream, cut in equal parts: inputs and targets (time, batch)."""
-        stream = [id for place in order for id in self.encoded[place]]
-        return side_by_side(np.array([*stream, self.vocabulary.end], np.int64), self.batch_size)
+        end = np.array([self.vocabulary.end], np.int64)
+        return side_by_side(np.concatenate([*(self.encoded[place] for place in order), end]), self.batch_size)
 
 
 def _check_unicode(whole: str) -> None:

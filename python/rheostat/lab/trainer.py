@@ -131,11 +131,7 @@ class Trainer:
             loss, gradients, self.h = network.loss_and_gradients(
                 self.parameters, inputs, targets, self.h, knobs.dropout, knobs.input_dropout, self.rng
             )
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"the loss is {loss} at update {self.step + 1}: "
-                    f"lower learning_rate, which is {knobs.learning_rate}"
-                )
+            self._check_finite(loss)
             clip(gradients, knobs.clip_norm)
             rate = knobs.rate(self.step, self.steps, per_epoch, self.metrics)
             self.optimiser.step(gradients, rate)
@@ -152,12 +148,18 @@ class Trainer:
         return self.step == (len(self.epochs) + 1) * self.corpus.updates_per_epoch
 
     def close_epoch(self) -> Epoch:
-        """Measures what an epoch has brought, and keeps the weights where they are the best so far."""
+        """Measures what an epoch has brought, and keeps the weights where they are the best so far.
+
+        Raises:
+            DivergedError: a measure is not finite.
+        """
         start = time.perf_counter()
         p, corpus = self.parameters, self.corpus
-        train, held_out = (
-            bits_per_byte(p, corpus.vocabulary, texts) for texts in (corpus.compared, corpus.held_out)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            train, held_out = (
+                bits_per_byte(p, corpus.vocabulary, texts) for texts in (corpus.compared, corpus.held_out)
+            )
+        self._check_finite(train + held_out)
         rate = self.knobs.rate(self.step - 1, self.steps, corpus.updates_per_epoch, self.metrics)
         seconds = self.elapsed + time.perf_counter() - start
         epoch = Epoch(len(self.epochs) + 1, train, held_out, rate, weight_spread(p), seconds)
@@ -166,6 +168,13 @@ class Trainer:
         if self.knobs.restore_best and self.best is epoch:
             self.best_parameters = {name: value.copy() for name, value in p.items()}
         return epoch
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            rate = self.knobs.learning_rate
+            raise DivergedError(
+                f"the loss is {loss} in epoch {len(self.epochs) + 1}: lower learning_rate, which is {rate}"
+            )
 
 
 def weight_spread(parameters: Parameters) -> float:

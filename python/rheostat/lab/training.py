@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rheostat.lab import checkpoint as checkpoints
-from rheostat.lab import text
 from rheostat.lab.corpus import Corpus, bits_per_byte
 from rheostat.lab.interrupts import CtrlC
 from rheostat.lab.knobs import TrainingKnobs
 from rheostat.lab.model import Model, rounded_parameters
+from rheostat.lab.text import bytes_of, digest
 from rheostat.lab.trainer import Epoch, Progress, Trainer
 
 CHECKPOINT_SECONDS = 30.0  # a checkpoint is at most this old, and never older than its epoch
@@ -49,7 +49,7 @@ class Training(NamedTuple):
 
 
 def train_text(
-    texts: str | Sequence[str],
+    text: str | Sequence[str],
     knobs: TrainingKnobs,
     *,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -60,7 +60,7 @@ def train_text(
     """Trains a small language model: a vocabulary is learnt from the text, then a gated recurrent unit.
 
     Args:
-        texts: one text or several. A tenth is held out and measures every epoch: of ten texts and more, every
+        text: one text or several. A tenth is held out and measures every epoch: of ten texts and more, every
             tenth; of fewer, the last tenth of each.
         knobs: all that decides the result beside the text.
         on_epoch, on_step: called after each epoch and after each update. What they raise ends the run and
@@ -85,7 +85,7 @@ def train_text(
     >>> training.epochs[-1].held_out_bits_per_byte < training.epochs[0].held_out_bits_per_byte
     True
     """
-    corpus = Corpus(texts, knobs)
+    corpus = Corpus(text, knobs)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         trainer = checkpoints.restore(checkpoint, knobs, corpus)
     else:
@@ -129,11 +129,11 @@ def _model(trainer: Trainer, stopped: str) -> Model:
         "vocabulary_size": len(corpus.vocabulary),
         "hidden_size": trainer.hidden,
         "batch_size": corpus.batch_size,
-        "text_sha256": text.digest(corpus.texts),
+        "text_sha256": digest(corpus.texts),
         "numpy": np.__version__,
         "parameters": sum(value.size for value in parameters.values()),
         "bytes_trained_on": corpus.bytes,
-        "bytes_held_out": text.bytes_of(corpus.held_out),
+        "bytes_held_out": bytes_of(corpus.held_out),
         "bits_per_byte": round(bits_per_byte(parameters, corpus.vocabulary, corpus.held_out), 4),
         "bits_per_byte_trained_on": round(bits_per_byte(parameters, corpus.vocabulary, corpus.trained_on), 4),
         "epochs": len(trainer.epochs),
