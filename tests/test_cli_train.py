@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from cli_support import environment, finished, in_terminal, plain, start
+from cli_support import environment, in_terminal, plain, start
 from lab_support import FABLES, QUICK, TEXT, bits_of
 from rheostat import lab
 from rheostat.cli import train_options, train_views
@@ -293,9 +293,3 @@ def test_a_checkpoint_of_another_run_is_refused(cli, corpus, out, tmp_path):
     path.write_bytes(b"nothing of the kind")
     said = f"rheostat train: {path} is no checkpoint of a training run\n"
     assert cli("train", corpus, "--out", out, "--resume")[2] == said
-
-
-def test_a_model_that_is_trained_twice_is_the_same_in_another_process(corpus, tmp_path):
-    for name in ("a.npz", "b.npz"):
-        assert finished("train", corpus, "--out", tmp_path / name, *OPTIONS, "--quiet").returncode == 0
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
