@@ -196,6 +196,19 @@ def test_a_model_is_saved_and_loaded(tmp_path):
     np.testing.assert_allclose(lab.load(tmp_path / "again.npz")(ids), after(ids), atol=1e-4)
 
 
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_file_without_a_model_is_told_in_one_sentence(tmp_path, content):
+    path = tmp_path / "file.npz"
+    if content is None:
+        np.savez(path, state=np.zeros(3))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"^{re.escape(str(path))} holds no model that rheostat has trained$"
+    ):
+        lab.load(path)
+
+
 # The weights that are shipped
 
 

@@ -32,7 +32,10 @@ class Runnable(Protocol):
 def _box(path: Path | None = None) -> Any:
     from rheostat import lab  # here, since few commands need it
 
-    return lab.load(path)
+    try:
+        return lab.load(path)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 # Each name, and each ending of a file's name, with what loads it.

@@ -100,6 +100,6 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]
             )
     except CheckpointError:
         raise
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
         raise CheckpointError(f"{os.fspath(path)} is no checkpoint of a training run") from None
     return state, arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -143,12 +144,20 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Model:
-    """The model in the box, or one that `save` wrote."""
+    """The model in the box, or one that `save` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no model.
+    """
     source = Path(path) if path is not None else files("rheostat.lab") / WEIGHTS
-    with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    info = json.loads(arrays.pop("info").item())
-    merges = [(int(a), int(b)) for a, b in arrays.pop("merges")]
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        info = json.loads(arrays.pop("info").item())
+        merges = [(int(a), int(b)) for a, b in arrays.pop("merges")]
+    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
+        raise ValueError(f"{source} holds no model that rheostat has trained") from None
     parameters = {}
     for name, value in arrays.items():
         if not name.endswith(".scale"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rheostat.lab import ngram, text
-from rheostat.lab.corpus import split
+from rheostat.lab.corpus import bits_per_byte, split
 from rheostat.lab.knobs import TrainingKnobs
 from rheostat.lab.model import WEIGHTS, Model, load, save
 from rheostat.lab.trainer import Epoch
@@ -52,6 +52,7 @@ def make(knobs: TrainingKnobs = KNOBS) -> Model:
         "command": "python -m rheostat.lab.train",
         "text": "prose of the topics and docstrings of the standard library",
         "text_python": text.FROZEN_PYTHON,
+        "bits_per_byte_trained_on": round(bits_per_byte(model.parameters, model.vocabulary, trained_on), 4),
         "bits_per_byte_of_n_grams": {
             str(order): round(ngram.KneserNey(trained_on, order).bits_per_byte(held_out), 4)
             for order in range(1, 8)

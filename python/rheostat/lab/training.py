@@ -135,7 +135,7 @@ def _model(trainer: Trainer, stopped: str) -> Model:
         "bytes_trained_on": corpus.bytes,
         "bytes_held_out": bytes_of(corpus.held_out),
         "bits_per_byte": round(bits_per_byte(parameters, corpus.vocabulary, corpus.held_out), 4),
-        "bits_per_byte_trained_on": round(bits_per_byte(parameters, corpus.vocabulary, corpus.trained_on), 4),
+        "bits_per_byte_trained_on": round(bits_per_byte(parameters, corpus.vocabulary, corpus.compared), 4),
         "epochs": len(trainer.epochs),
         "best_epoch": best.epoch if best is not None else None,
         "stopped": stopped,
