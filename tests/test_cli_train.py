@@ -252,6 +252,12 @@ def test_what_is_there_is_not_written_over_unasked(cli, corpus, out, tmp_path):
         assert err == (
             f"rheostat train: {out} is there already: --force writes over it, --out names another file\n"
         )
+    out.rename(tmp_path / "kept.npz")
+    (tmp_path / "model.png").write_bytes(b"somebody's picture")
+    status, _, err = cli("train", corpus, "--out", out, *OPTIONS)
+    assert status == 2
+    assert err.endswith("model.png is there already: --force writes over it, --plot names another file\n")
+    assert (tmp_path / "model.png").read_bytes() == b"somebody's picture"
     assert cli("train", corpus, "--out", out, *OPTIONS, "--quiet", "--force", "--seed", "2")[0] == 0
     assert out.read_bytes() != before
 

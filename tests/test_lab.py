@@ -172,6 +172,28 @@ def test_another_text_is_refused_in_one_sentence(monkeypatch, capsys):
     assert err.count("\n") == 1
 
 
+def test_the_box_is_trained_measured_and_described(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(text, "frozen", lambda: ENGLISH)
+    small = {"vocabulary_size": 280, "embedding_size": 8, "hidden_size": 16, "batch_size": 4, "epochs": 2}
+    monkeypatch.setattr(train, "KNOBS", train.KNOBS.replace(**small))
+    assert train.main(["--out", str(tmp_path / "weights.npz")]) == 1  # far from what the true text gives
+    made = lab.load(tmp_path / "weights.npz")
+    again = training.train_text(ENGLISH, train.KNOBS).model
+    for name, value in again.parameters.items():
+        np.testing.assert_array_equal(made.parameters[name], value)
+    trained_on, held_out = text.split(ENGLISH)
+    assert made.info["bits_per_byte_of_n_grams"]["3"] == pytest.approx(
+        ngram.KneserNey(trained_on, 3).bits_per_byte(held_out), abs=1e-4
+    )
+    assert made.info["bits_per_byte_trained_on"] == pytest.approx(
+        corpus.bits_per_byte(made.parameters, made.vocabulary, trained_on), abs=1e-3
+    )
+    assert set(lab.load().info) <= set(made.info)
+    out, err = capsys.readouterr()
+    assert re.search(r"held-out bits per byte; the model in the box: 1\.6", out)
+    assert [line[:7] for line in err.splitlines()] == ["epoch 1", "epoch 2", "the sam"]
+
+
 def test_n_grams_are_a_distribution():
     grams = ngram.KneserNey(ENGLISH, 3)
     for history in (b"th", b"qq", b"he"):

@@ -99,8 +99,9 @@ def _check_places(arguments: argparse.Namespace, checkpoint: Path) -> None:
         raise UsageError(
             f"{checkpoint} is a run that was not finished: --resume goes on with it, --force begins anew"
         )
-    if out.exists() and not checkpoint.exists():
-        raise UsageError(f"{out} is there already: --force writes over it, --out names another file")
+    for option, path in (("--out", out), ("--plot", _curves(arguments))):
+        if path.exists() and not checkpoint.exists():
+            raise UsageError(f"{path} is there already: --force writes over it, {option} names another file")
 
 
 def _text(name: str) -> str:
@@ -134,9 +135,15 @@ def _knobs(arguments: argparse.Namespace, checkpoint: Path) -> lab.TrainingKnobs
         raise UsageError(str(error)) from error
 
 
+def _curves(arguments: argparse.Namespace) -> Path:
+    """The file of the picture."""
+    path: Path = arguments.plot or arguments.out.with_suffix(".png")
+    return path
+
+
 def _plot(arguments: argparse.Namespace, training: lab.Training) -> Path | None:
     """Draws the curves; the file, or None and a sentence where that cannot be."""
-    path: Path = arguments.plot or arguments.out.with_suffix(".png")
+    path = _curves(arguments)
     try:
         training.plot().savefig(path)
     except (ImportError, ValueError, OSError) as error:

@@ -43,7 +43,7 @@ KNOBS = TrainingKnobs(
 )
 
 
-def make(knobs: TrainingKnobs = KNOBS) -> Model:
+def make(knobs: TrainingKnobs) -> Model:
     """Trains on the frozen text, and adds to the description what there is to compare with."""
     documents = text.frozen()
     trained_on, held_out, _ = split(documents)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     out = parser.parse_args(arguments).out
     wanted = load().info["bits_per_byte"]
     try:
-        model = make()
+        model = make(KNOBS)
     except text.OtherTextError as error:
         print(error, file=sys.stderr)
         return 2
