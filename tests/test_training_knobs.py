@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_knobs_go_through_json_and_come_back_equal():
     assert hash(knobs) == hash(knobs.replace())
     with pytest.raises(rheostat.KnobError, match=r"^momentum must be one of learning_rate, schedule, "):
         TrainingKnobs.from_dict({"momentum": 0.9})
+
+
+def test_every_knob_is_told_of_with_what_is_commonly_chosen():
+    told = dict(re.findall(r"^        (\w+): ((?:.+\n(?: {12}.+\n)*))", TrainingKnobs.__doc__, re.MULTILINE))
+    assert told.keys() >= TrainingKnobs.__dataclass_fields__.keys()
+    unusual = {name for name in TrainingKnobs.__dataclass_fields__ if "Common: " not in told[name]}
+    assert unusual == {"embedding_size"}
 
 
 # The learning rate

@@ -20,6 +20,60 @@ METRICS = ("held_out", "train")
 class TrainingKnobs:
     """What decides a training run, beside its text. Frozen, checked, hashable.
 
+    Attributes:
+        learning_rate: How far an update moves a weight, nearly: Adam's steps are about this long whatever
+            the gradients are. Too low, and the text is not learnt in the time; too high, and the loss jumps
+            about or stays up. Common: 1e-3 to 1e-2 for a network as small as this, 1e-4 to 6e-4 for large
+            ones. Tune it first.
+        schedule: How the rate changes: "constant"; "step", times decay_factor after every decay_epochs
+            epochs; "cosine", down to 0 along half a cosine; "plateau", times decay_factor whenever the
+            metric has not improved for decay_epochs epochs. Common: cosine where the number of epochs is
+            known beforehand, plateau where not.
+        warmup_steps: So many updates climb to the rate, in a line; None: a tenth of all updates, 100 at
+            most. Common: 1 to 10 per cent of a run; more where the loss jumps at the beginning.
+        decay_factor: What "step" and "plateau" multiply the rate by. Common: 0.1 to 0.5.
+        decay_epochs: After how many epochs "step" cuts the rate, and after how many without an improvement
+            "plateau" does. Common: a third of a run; 2 to 10.
+        weight_decay: Each update shrinks every matrix by the learning rate times this, apart from the
+            gradient ("decoupled", AdamW); biases do not shrink. The weights stay small and the model
+            smooth. Common: 0.01 to 0.1; more where held-out text is much worse than the text trained on, 0
+            where there is text in plenty.
+        clip_norm: Gradients that are longer than this together are shortened to it. Common: 0.5 to 5 for
+            recurrent networks; it caps the rare jump.
+        dropout: The share of hidden units left out at random in each step of training; none when the model
+            is used or measured. Each unit must be of use without the others. Common: 0.5 for hidden units
+            (Srivastava et al. 2014), 0.1 to 0.3 where the text is large for the network, 0 where the
+            network does not even learn the text trained on.
+        input_dropout: The same for the numbers of a token's vector, lower than dropout since what is lost
+            there is lost for all units. Common: 0.1 to 0.2.
+        vocabulary_size: 256 bytes, at most so many merges of frequent pairs as make up this number, and the
+            end of a text; None: a merge for every 150 bytes, 1,024 tokens at most. Common: hundreds for
+            some kilobytes of text, where long tokens are too rare to learn; 30,000 and more for gigabytes.
+        embedding_size: The numbers that stand for a token, in the input and the output.
+        hidden_size: The numbers of the state, which is all that the model remembers; None: the mean of the
+            layers around it, embedding_size in and as many tokens as there are out. Common: that mean to
+            begin with; twice as many cost up to four times the time and overfit sooner, half as many learn
+            less.
+        batch_size: So many sequences are read side by side, for one update; None: the largest power of two,
+            32 at most, that leaves 16 updates in an epoch. Large ones give steadier gradients and fewer
+            updates per epoch, and read more tokens in a second; small ones learn more from little text.
+            Common: 16 to 64 where there is text enough; with twice the batch a higher learning rate, up to
+            twice.
+        window: The context window ("token length"): tokens of each sequence per update, which is how far
+            back a gradient is followed; the state itself goes on from one window to the next. Longer ones
+            learn what depends on what stands farther away. Common: 32 to 256 for recurrent networks.
+        epochs: How often the text is read, at most. Common: one for gigabytes, tens for a small text, with
+            the best epoch's weights kept.
+        patience: Early stopping: the run ends after so many epochs without an improvement of the metric;
+            None: never. Common: 3 to 10; well above decay_epochs with the schedule "plateau", so that a
+            lower rate has its chance.
+        min_delta: What counts as an improvement: more than so many bits per byte. Common: 0 to 0.01.
+        metric: What is to improve: bits per byte of the text that is "held_out", or of the text trained on
+            ("train"). Common: held_out; train shows how far a network can get at all.
+        restore_best: The model gets the weights of the best epoch, otherwise of the last. Common: True.
+        seed: Of the first weights, of dropout and of the order of texts: the same seed gives the same model
+            on the same machine. Common: any; several, to see how much of a difference is luck.
+
     >>> TrainingKnobs(learning_rate=0.01, hidden_size=64).replace(dropout=0.5).dropout
     0.5
     >>> TrainingKnobs(dropout=1.0)
@@ -32,71 +86,25 @@ class TrainingKnobs:
     """
 
     learning_rate: float = 3e-3
-    """How far an update moves a weight, nearly: Adam's steps are about this long whatever the gradients are.
-    Too low, and the text is not learnt in the time; too high, and the loss jumps about or stays up.
-    Common: 1e-3 to 1e-2 for a network as small as this, 1e-4 to 6e-4 for large ones. Tune it first."""
     schedule: str = "cosine"
-    """How the rate changes: "constant"; "step", times decay_factor after every decay_epochs epochs; "cosine",
-    down to 0 along half a cosine; "plateau", times decay_factor whenever the metric has not improved for
-    decay_epochs epochs. Common: cosine where the number of epochs is known beforehand, plateau where not."""
     warmup_steps: int | None = None
-    """So many updates climb to the rate, in a line; None: a tenth of all updates, 100 at most.
-    Common: 1 to 10 per cent of a run; more where the loss jumps at the beginning."""
     decay_factor: float = 0.3
-    """What "step" and "plateau" multiply the rate by. Common: 0.1 to 0.5."""
     decay_epochs: int = 3
-    """After how many epochs, and after how many without an improvement. Common: a third of a run; 2 to 10."""
     weight_decay: float = 0.1
-    """Each update shrinks every matrix by the learning rate times this, apart from the gradient ("decoupled",
-    AdamW); biases do not shrink. The weights stay small and the model smooth. Common: 0.01 to 0.1; more where
-    held-out text is much worse than the text trained on, 0 where there is text in plenty."""
     clip_norm: float = 1.0
-    """Gradients that are longer than this together are shortened to it. Common: 0.5 to 5 for recurrent
-    networks; it caps the rare jump."""
     dropout: float = 0.5
-    """The share of hidden units left out at random in each step of training; none when the model is used or
-    measured. Each unit must be of use without the others. Common: 0.5 for hidden units (Srivastava et al.
-    2014), 0.1 to 0.3 where the text is large for the network, 0 where the network does not even learn the
-    text trained on."""
     input_dropout: float = 0.1
-    """The same for the numbers of a token's vector, lower than dropout since what is lost there is lost for
-    all units. Common: 0.1 to 0.2."""
     vocabulary_size: int | None = None
-    """256 bytes, at most so many merges of frequent pairs as make up this number, and the end of a text;
-    None: a merge for every 150 bytes, 1,024 tokens at most. Common: hundreds for some kilobytes of text,
-    where long tokens are too rare to learn; 30,000 and more for gigabytes."""
     embedding_size: int = 96
-    """The numbers that stand for a token, in the input and the output."""
     hidden_size: int | None = None
-    """The numbers of the state, which is all that the model remembers; None: the mean of the layers around
-    it, embedding_size in and as many tokens as there are out. Common: that mean to begin with; twice as many
-    cost up to four times the time and overfit sooner, half as many learn less."""
     batch_size: int | None = None
-    """So many sequences are read side by side, for one update; None: the largest power of two, 32 at most,
-    that leaves 16 updates in an epoch. Large ones give steadier gradients and fewer updates per epoch, and
-    read more tokens in a second; small ones learn more from little text. Common: 16 to 64 where there is text
-    enough; with twice the batch a higher learning rate, up to twice."""
     window: int = 32
-    """The context window ("token length"): tokens of each sequence per update, which is how far back a
-    gradient is followed; the state itself goes on from one window to the next. Longer ones learn what
-    depends on what stands farther away. Common: 32 to 256 for recurrent networks."""
     epochs: int = 20
-    """How often the text is read, at most. Common: one for gigabytes, tens for a small text, with the best
-    epoch's weights kept."""
     patience: int | None = None
-    """Early stopping: the run ends after so many epochs without an improvement of the metric; None: never.
-    Common: 3 to 10; well above decay_epochs with the schedule "plateau", so that a lower rate has its
-    chance."""
     min_delta: float = 0.0
-    """What counts as an improvement: more than so many bits per byte. Common: 0 to 0.01."""
     metric: str = "held_out"
-    """What is to improve: bits per byte of the text that is "held_out", or of the text trained on
-    ("train"). Common: held_out; train shows how far a network can get at all."""
     restore_best: bool = True
-    """The model gets the weights of the best epoch, otherwise of the last. Common: True."""
     seed: int = 1
-    """Of the first weights, of dropout and of the order of texts: the same seed gives the same model on the
-    same machine. Common: any; several, to see how much of a difference is luck."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
