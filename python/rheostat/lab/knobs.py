@@ -49,7 +49,8 @@ class TrainingKnobs:
         vocabulary_size: 256 bytes, at most so many merges of frequent pairs as make up this number, and the
             end of a text; None: a merge for every 150 bytes, 1,024 tokens at most. Common: hundreds for
             some kilobytes of text, where long tokens are too rare to learn; 30,000 and more for gigabytes.
-        embedding_size: The numbers that stand for a token, in the input and the output.
+        embedding_size: The numbers that stand for a token, in the input and the output. Common: 16 to 128
+            here, thousands in large models.
         hidden_size: The numbers of the state, which is all that the model remembers; None: the mean of the
             layers around it, embedding_size in and as many tokens as there are out. Common: that mean to
             begin with; twice as many cost up to four times the time and overfit sooner, half as many learn
