@@ -109,8 +109,10 @@ def test_a_plateau_is_answered_by_a_lower_rate_which_keeps_what_was_learnt():
     constant, plateau = trained(), trained(schedule="plateau", decay_epochs=2)
     assert held_out(plateau)[-1] < held_out(constant)[-1] - 0.2
     first_cut = rates(plateau).index(0.3)
-    improved = plateau.best.epoch
-    assert first_cut == improved + 2
+    best_before = int(np.argmin(held_out(plateau)[:first_cut]))
+    assert (
+        first_cut == best_before + 3
+    )  # two epochs in a row were no better, and the one after them begins lower
     assert set(rates(plateau)[1:first_cut]) == {1}  # the first epoch ends within the warm-up
 
 
@@ -273,5 +275,5 @@ def test_what_is_less_than_min_delta_is_no_improvement():
 
 def test_the_text_trained_on_gets_better_for_longer():
     by_train, by_held_out = trained(patience=3, metric="train"), trained(patience=3)
-    assert by_train.best.epoch == len(by_train.epochs) == 12
-    assert by_held_out.stopped == "early"
+    assert by_train.best.epoch > by_held_out.best.epoch + 2
+    assert (by_train.stopped, by_held_out.stopped) == ("epochs", "early")
