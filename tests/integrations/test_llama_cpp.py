@@ -71,9 +71,9 @@ def test_greedy_of_a_real_model_is_llama_cpps_own(smollm2):
 
 def test_the_command_line_streams_from_a_real_model(smollm2, monkeypatch, capsys):
     pytest.importorskip("rich")
-    from rheostat.cli import main, models
+    from rheostat.cli import main
 
-    monkeypatch.setitem(models.MODELS, "smollm2", lambda: smollm2)
+    monkeypatch.setattr("rheostat.integrations.llama_cpp.smollm2", lambda: smollm2)  # loaded once is enough
     assert (
         main(["generate", "Water boils at", "--model", "smollm2", "--temperature", "0", "--max-tokens", "8"])
         == 0

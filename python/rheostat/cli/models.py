@@ -35,8 +35,14 @@ def _box(path: Path | None = None) -> Any:
     return lab.load(path)
 
 
+def _smollm2() -> Any:
+    from rheostat.integrations.llama_cpp import smollm2  # of the extra, and it takes a second to load
+
+    return smollm2()
+
+
 # Each name, and each ending of a file's name, with what loads it.
-MODELS: dict[str, Callable[[], Any]] = {"box": _box}
+MODELS: dict[str, Callable[[], Any]] = {"box": _box, "smollm2": _smollm2}
 FILES: dict[str, Callable[[Path], Any]] = {".npz": _box}
 DEFAULT = "box"
 NEEDED = ("table", "context_length", "eos_token_id", "encode")
