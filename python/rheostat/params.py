@@ -230,9 +230,7 @@ class SamplingParams:
         >>> SamplingParams.from_openai(request)
         RequestParams(params=SamplingParams(logit_bias={5: -100.0}, max_tokens=9), rest={'model': 'm'})
         """
-        if defaults is not None and not isinstance(defaults, SamplingParams):
-            raise TypeError(f"defaults must be a SamplingParams, got {type(defaults).__name__}")
-        base = defaults or cls()
+        base = cls() if defaults is None else require(defaults, "defaults")
         fields, names, rest = read_request(request, cls.__dataclass_fields__, allow)
         params = in_callers_words(lambda: base.replace(**over_defaults(fields, base)), fields, names)
         return RequestParams(params, rest)
@@ -327,6 +325,17 @@ class ModelParams(NamedTuple):
     params: SamplingParams
     sources: dict[str, str]
     ignored: dict[str, Any]
+
+
+def require(params: Any, name: str = "params") -> SamplingParams:
+    """The argument, which must be a SamplingParams.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(params, SamplingParams):
+        raise TypeError(f"{name} must be a SamplingParams, got {type(params).__name__}")
+    return params
 
 
 def _of_model(params: type[SamplingParams], found: Found) -> ModelParams:

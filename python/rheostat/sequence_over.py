@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rheostat._rheostat import TokenTable
 from rheostat.errors import KnobError
-from rheostat.params import SamplingParams
+from rheostat.params import SamplingParams, require
 from rheostat.reference.state import origin_of, rewound
 from rheostat.reference.stop_input import is_sequence
 from rheostat.reference.tokens import TokenTable as ReferenceTable
@@ -45,8 +45,7 @@ class SequenceOver:
         stream: int = 0,
         vocab_size: int | None = None,
     ) -> None:
-        if not isinstance(params, SamplingParams):
-            raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
+        require(params)
         if table is None and params.stop:
             raise KnobError(
                 f"stop must come with a table of the tokens' bytes, got {params.stop!r} alone",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat._rheostat import BatchSampler, TokenTable
-from rheostat.params import SamplingParams
+from rheostat.params import SamplingParams, require
 from rheostat.reference.arrays import MAX_VOCAB
 from rheostat.results import Token
 from rheostat.sequence import Sequence
@@ -291,10 +291,7 @@ Checked = SamplingParams | tuple[SamplingParams, ...]
 def _checked(params: SamplingParams | Many[SamplingParams]) -> Checked:
     if isinstance(params, SamplingParams):
         return params
-    for each in params:
-        if not isinstance(each, SamplingParams):
-            raise TypeError(f"params must be a SamplingParams, got {type(each).__name__}")
-    return tuple(params)
+    return tuple(require(each) for each in params)
 
 
 def _each(params: Checked, rows: int) -> list[SamplingParams]:
