@@ -50,3 +50,21 @@ class Failing:
         if self.calls in self.at:
             raise ConnectionError("the model is away")
         return self.model(ids)
+
+
+class Interrupts:
+    """What it wraps, but Ctrl-C comes right behind the calls of a name that are counted off."""
+
+    def __init__(self, wrapped, name, at):
+        self.wrapped, self.name, self.left = wrapped, name, at
+
+    def __getattr__(self, name):
+        found = getattr(self.wrapped, name)
+        return self.called if name == self.name else found
+
+    def called(self, *arguments, **options):
+        result = getattr(self.wrapped, self.name)(*arguments, **options)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return result

@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 import rheostat
-from chain_model import BYTES, EOS, VOCAB, Cached, Failing, model, table_of
+from chain_model import BYTES, EOS, VOCAB, Cached, Failing, Interrupts, model, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rheostat import KnobError, LogitsError, SamplingParams
+from rheostat import Generation, KnobError, LogitsError, SamplingParams
 
 KNOBS = st.fixed_dictionaries(
     {"seed": st.integers(0, 2**64 - 1), "max_tokens": st.integers(8, 20)},
@@ -133,6 +133,21 @@ def test_an_incremental_model_starts_anew_after_a_failure():
     assert generation.run().ids == rheostat.generate(model, [0], params).run().ids
     assert [call[0] for call in cached.calls] == ["start", "next", "next", "next", "start", "next", "next"]
     assert cached.calls[4] == ("start", 4)
+
+
+@pytest.mark.parametrize("make", [lambda: model, Cached])
+def test_ctrl_c_right_behind_a_token_loses_none(make):
+    params = SamplingParams(seed=1, max_tokens=6, context_length=5)
+    options = {"table": table_of(), "context": "slide"}
+
+    def sequence(*arguments, **options):
+        return Interrupts(rheostat.Sequence(*arguments, **options), "step", 3)
+
+    generation = Generation(sequence, make(), [0], params, **options)
+    with pytest.raises(KeyboardInterrupt):
+        generation.run()
+    assert len(generation.ids) == 3
+    assert everything(generation.run()) == everything(rheostat.generate(make(), [0], params, **options).run())
 
 
 def test_refused_logits_change_nothing():

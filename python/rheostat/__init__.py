@@ -26,9 +26,11 @@ from rheostat._rheostat import (
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
-from rheostat.generation import agenerate, generate, generate_batch
-from rheostat.generation_batch import BatchGeneration
-from rheostat.generation_over import AsyncGeneration, Generation, IncrementalModel, Timings
+from rheostat.generation import agenerate, generate
+from rheostat.generation_batch import AsyncBatchGeneration, BatchGeneration
+from rheostat.generation_many import agenerate_batch, generate_batch
+from rheostat.generation_model import IncrementalModel, Timings
+from rheostat.generation_over import AsyncGeneration, Generation
 from rheostat.params import SamplingParams
 from rheostat.results import Logprobs, Token, Tokens, Verified
 from rheostat.sequence import Sequence
@@ -37,6 +39,7 @@ from rheostat.stops import StopHit
 
 __all__ = [
     "LAW",
+    "AsyncBatchGeneration",
     "AsyncGeneration",
     "BatchGeneration",
     "BatchSampler",
@@ -61,6 +64,7 @@ __all__ = [
     "Verified",
     "__version__",
     "agenerate",
+    "agenerate_batch",
     "build_info",
     "choose",
     "explain",

@@ -32,7 +32,7 @@ from rheostat.reference.arrays import as_logits
 from rheostat.reference.build import build_info
 from rheostat.reference.slot import slot_from_snapshot
 from rheostat.reference.table import Knobs
-from rheostat.sequence_over import Step
+from rheostat.sequence_step import Step
 
 FORM = 1
 SETTINGS = ("law", "params", "seed", "stream", "prompt")
@@ -54,6 +54,7 @@ class Recorder:
     def __init__(self, target: Target, sequence: Any) -> None:
         self._file = None if isinstance(target, str | os.PathLike) else target
         self._path = Path(target) if isinstance(target, str | os.PathLike) else Path()
+        self._written = -1  # the position of the last line
         params = json.loads(sequence.params.replace(seed=None).to_json())
         prompt = np.asarray(sequence.prompt_ids, "<i8")
         header = {
@@ -74,19 +75,35 @@ class Recorder:
         step: Step = sequence.step(row, bitmask=bitmask)
         assert step.token is not None
         try:
-            self._write(_entry(sequence, before.sampler, row, bitmask, step.token.id), "a")
+            self.write(sequence, before.sampler, row, bitmask, step.token.id)
         except BaseException:
             sequence.restore(before)
             raise
         return step
 
+    def write(self, sequence: Any, state: bytes, row: Any, bitmask: Any, id: int) -> None:
+        """A line for the token that was drawn of the row; `state` is the sampler's before it."""
+        entry = _entry(sequence, state, row, bitmask, id)
+        if entry["position"] == self._written:  # an interrupt came right behind the line: here it is again
+            return
+        self._write(entry, "a")
+        self._written = entry["position"]
+
     def _write(self, entry: Mapping[str, Any], mode: str) -> None:
         line = json.dumps(entry) + "\n"
         if self._file is not None:
             self._file.write(line)
-        else:
-            with self._path.open(mode, encoding="utf-8") as file:
-                file.write(line)
+            return
+        with self._path.open(f"{mode}b", buffering=0) as file:
+            end = file.tell() if file.seekable() else None
+            left = memoryview(line.encode())
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                if end is not None:
+                    file.truncate(end)  # no half of a line, for it is written again
+                raise
 
 
 def digest(array: np.ndarray[Any, np.dtype[Any]]) -> str:
@@ -95,7 +112,7 @@ def digest(array: np.ndarray[Any, np.dtype[Any]]) -> str:
 
 
 def _entry(sequence: Any, state: bytes, row: Any, bitmask: Any, id: int) -> dict[str, Any]:
-    """A step; `state` is the sampler's before it."""
+    """What a line tells."""
     x, _ = as_logits(row)
     slot = slot_from_snapshot(sequence.params, sequence.vocab_size, state)
     place, knobs = slot.state, slot.knobs

@@ -9,7 +9,7 @@ from typing import Any
 import rheostat
 from rheostat.cli import models, options, terminal
 from rheostat.explain_report import Explanation
-from rheostat.generation_over import IncrementalModel
+from rheostat.generation_model import IncrementalModel
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.chance import fresh_seed
 

@@ -12,7 +12,7 @@ import rheostat
 from rheostat.cli import models, options, terminal
 from rheostat.cli.stop_at import STOPS, closing
 from rheostat.cli.views import Held, Plain, Probabilities, Silent
-from rheostat.generation_over import POLICIES
+from rheostat.generation_model import POLICIES
 
 INTERRUPTED = 130
 MAX_TOKENS = 200
