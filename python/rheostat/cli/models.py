@@ -32,7 +32,7 @@ class Runnable(Protocol):
 def _box(path: Path | None = None) -> Any:
     from rheostat import lab  # here, since few commands need it
 
-    return lab.load(path)
+    return lab.load(path).reader()
 
 
 def _smollm2() -> Any:

@@ -11,12 +11,12 @@
 
 To read in this order: vocabulary.py (text to ids), network.py (a gated recurrent unit, forwards and
 backwards), optimiser.py, text.py (what it is trained on), ngram.py (what it has to beat), train.py,
-and model.py, how it is used. `import rheostat` imports none of it.
+and model.py and reader.py, how it is used. `import rheostat` imports none of it.
 
 The weights are stored as int8 with a scale for each row; computed is in float32. One machine gives the same
-logits for the same ids, whatever was called before. Two machines may differ in the last bits, for products
-are those of the BLAS under NumPy: what rheostat makes of given logits is the same everywhere, the logits are
-not.
+logits for the same ids, whatever was called before, and with any number of threads, of which one is used. Two
+machines may differ in the last bits, for sums are those of the BLAS under NumPy: what rheostat makes of given
+logits is the same everywhere, the logits are not.
 """
 
 from rheostat.lab.model import Model, load, save

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rheostat import TokenTable
 from rheostat.lab import network
 from rheostat.lab.network import Array, Parameters
+from rheostat.lab.reader import Reader
 from rheostat.lab.vocabulary import Vocabulary
 
 WEIGHTS = "weights.npz"  # beside this file
@@ -46,6 +47,10 @@ class Model:
         """The bytes of each token, for stops and streams."""
         self.context_length = CONTEXT_LENGTH
         """A call looks at the last so many ids at most, half of them at least; `step` has no limit."""
+        # np.vecdot multiplies row by row, so that no BLAS makes threads of it: on a busy machine they wait
+        # for one another much longer than the product takes. So the columns lie as rows.
+        self._columns = {name: np.ascontiguousarray(parameters[name].T) for name in "WUP"}
+        self._said: dict[int, Array] = {}  # what each token says to the gates, once it was read
         self._read: tuple[list[int], Array] = ([], self._beginning())
 
     @property
@@ -97,17 +102,28 @@ class Model:
         hidden = len(self.parameters["U"])
         return self._advance(np.zeros(hidden, np.float32), [self.vocabulary.end])
 
+    def reader(self) -> Reader:
+        """What reads one text token by token, for a loop with a window that slides."""
+        return Reader(self)
+
     def _advance(self, state: Array, ids: Sequence[int]) -> Array:
-        p = self.parameters
         for id in ids:
-            if not 0 <= id < self.vocab_size:
-                raise ValueError(f"token ids must be in [0, {self.vocab_size}), got {id}")
-            state = network.step(p, state, p["E"][id] @ p["W"] + p["b"]).h
+            state = network.gates(state, self._says(id), np.vecdot(self._columns["U"], state)).h
         return state
+
+    def _says(self, id: int) -> Array:
+        if not 0 <= id < self.vocab_size:
+            raise ValueError(f"token ids must be in [0, {self.vocab_size}), got {id}")
+        said = self._said.get(id)
+        if said is None:
+            p = self.parameters
+            said = self._said[id] = np.vecdot(self._columns["W"], p["E"][id]) + p["b"]
+        return said
 
     def _logits(self, state: Array) -> Array:
         p = self.parameters
-        return p["E"] @ (state @ p["P"]) + p["c"]
+        logits: Array = np.vecdot(p["E"], np.vecdot(self._columns["P"], state)) + p["c"]
+        return logits
 
 
 def rounded(weights: Array) -> tuple[NDArray[np.int8], Array]:
