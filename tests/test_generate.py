@@ -1,6 +1,7 @@
 """The loop: what it gives is what a sequence, or a sampler with a stop matcher, gives by hand."""
 
 import asyncio
+import copy
 import threading
 
 import numpy as np
@@ -150,6 +151,51 @@ def test_ctrl_c_right_behind_a_token_loses_none(make):
     assert everything(generation.run()) == everything(rheostat.generate(make(), [0], params, **options).run())
 
 
+def test_two_steps_at_once_are_an_error_and_one_by_one_they_go_on(api):
+    params = SamplingParams(seed=1, max_tokens=4)
+    wanted = api.generate(model, [0], params, vocab_size=VOCAB).run().ids
+
+    async def both():
+        generation = api.agenerate(asked_for, [0], params, vocab_size=VOCAB)
+        results = await asyncio.gather(anext(generation), anext(generation), return_exceptions=True)
+        assert [type(result) for result in results] == [rheostat.Step, RuntimeError]
+        assert str(results[1]).startswith("the generation is in use by another call: ask for one step after")
+        return (await generation.run()).ids
+
+    assert asyncio.run(both()) == wanted
+
+    def greedy(ids):
+        with pytest.raises(RuntimeError, match="the generation is in use by another call"):
+            next(generation)
+        return model(ids)
+
+    generation = api.generate(greedy, [0], params, vocab_size=VOCAB)
+    assert generation.run().ids == wanted
+    assert copy.deepcopy(api.generate(Cached(), [0], params, vocab_size=VOCAB)).run().ids == wanted
+
+
+def test_a_row_that_is_refused_does_not_tell_the_vocabulary(api):
+    rows = [np.array([np.nan, 1]), np.zeros(8), np.zeros(8)]
+    params = SamplingParams(seed=1, max_tokens=2)
+    generation = api.generate(lambda ids: rows.pop(0), [0], params)
+    with pytest.raises(LogitsError, match="got nan at row 0, token 0"):
+        next(generation)
+    assert generation.run().ids == api.generate(lambda ids: np.zeros(8), [0], params).run().ids
+    assert generation.sequence.vocab_size == 8
+
+
+def test_a_coroutine_is_awaited_or_told(api):
+    def starts_one(ids):
+        return asked_for(ids)
+
+    params = SamplingParams(seed=1, max_tokens=4)
+    wanted = api.generate(model, [0], params).run().ids
+    assert asyncio.run(api.agenerate(starts_one, [0], params).run()).ids == wanted
+    for unawaited in (asked_for, starts_one):
+        with pytest.raises(TypeError, match="model must give logits, got a coroutine, which agenerate and"):
+            api.generate(unawaited, [0], params).run()
+
+
 def test_refused_logits_change_nothing():
     rows = [np.zeros(VOCAB), np.full(VOCAB, np.nan), np.zeros((2, VOCAB)), np.zeros(VOCAB)]
     generation = rheostat.generate(lambda ids: rows.pop(0), [0], SamplingParams(seed=3, max_tokens=2))
@@ -277,11 +323,15 @@ def test_run_wants_an_end():
         ),
         ({"prompt_ids": [99]}, KnobError, "prompt_ids must hold token ids in [0, 12), got 99"),
         ({"stream": -1}, KnobError, "stream must be in [0, 2**64), got -1"),
+        ({"bitmask": 3}, TypeError, "bitmask must be a function of the ids so far, or None, got int"),
+        ({"record": 3}, TypeError, "record must be a path or a text file, got int"),
     ],
 )
 def test_what_is_wrong_is_said_at_once(api, arguments, error, message):
     given = {"model": model, "prompt_ids": [0], "params": SamplingParams()} | arguments
-    options = {"table": table_of(api)} | {k: v for k, v in given.items() if k in ("context", "stream")}
+    options = {"table": table_of(api)} | {
+        k: v for k, v in given.items() if k not in ("model", "prompt_ids", "params")
+    }
     for function in (api.generate, api.agenerate):
         with pytest.raises(error) as caught:
             function(given["model"], given["prompt_ids"], given["params"], **options)

@@ -122,6 +122,21 @@ class Full(io.StringIO):
         return super().write(text)
 
 
+def test_two_steps_at_once_are_an_error(api):
+    async def both():
+        params = SamplingParams(seed=1, max_tokens=2)
+        generation = api.agenerate_batch(asked_for, [[0], [1]], params, vocab_size=VOCAB)
+        results = await asyncio.gather(anext(generation), anext(generation), return_exceptions=True)
+        assert [type(result) for result in results] == [dict, RuntimeError]
+        done = await generation.run()
+        wanted = api.generate_batch(batched, [[0], [1]], params, vocab_size=VOCAB).run()
+        assert [told(one) for one in done.sequences] == [told(one) for one in wanted.sequences]
+        with pytest.raises(TypeError, match="model must give logits, got a coroutine"):
+            api.generate_batch(asked_for, [[0]], params, vocab_size=VOCAB).run()
+
+    asyncio.run(both())
+
+
 def test_where_a_record_cannot_be_written_each_token_is_taken_once(api):
     params = SamplingParams(seed=1, max_tokens=5)
     wanted = [io.StringIO(), io.StringIO(), io.StringIO()]
@@ -275,6 +290,9 @@ def test_nothing_to_write_is_done_at_once(api):
         ({"context": "shift"}, KnobError, "context must be 'error' or 'slide', got 'shift'"),
         ({"context": "slide"}, KnobError, "context must be 'error' where there is no context_length"),
         ({"bitmask": [even]}, KnobError, "bitmask must have one entry for each of 2 prompts, got 1"),
+        ({"bitmask": 3}, TypeError, "bitmask must be a sequence with an entry for each prompt, got int"),
+        ({"bitmask": [3, None]}, TypeError, "bitmask must be a function of the ids so far, or None, got int"),
+        ({"record": [3, None]}, TypeError, "record must be a path or a text file, got int"),
         ({"record": "a"}, TypeError, "record must be a sequence with an entry for each prompt, got str"),
         (
             {"record": ["a", "a"]},

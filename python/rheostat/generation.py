@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from rheostat.generation_model import Mask, Model
+from rheostat.generation_model import Mask, Model, PromptIds
 from rheostat.generation_over import AsyncGeneration, Generation
 from rheostat.params import SamplingParams
 from rheostat.recording import Target
@@ -14,7 +13,7 @@ from rheostat.sequence import Sequence
 
 def generate(
     model: Model,
-    prompt_ids: Iterable[int],
+    prompt_ids: PromptIds,
     params: SamplingParams,
     *,
     table: Any = None,
@@ -51,7 +50,8 @@ def generate(
 
     Raises:
         KnobError: what can be wrong with the arguments, at once; see `Sequence`.
-        TypeError: model or params are none.
+        TypeError: model, params, bitmask or record are none.
+        RuntimeError: at a step, while another one is asked for.
 
     >>> import rheostat
     >>> table = rheostat.TokenTable.from_bytes([b"tick", b" tock", b"."])
@@ -83,7 +83,7 @@ def generate(
 
 def agenerate(
     model: Model,
-    prompt_ids: Iterable[int],
+    prompt_ids: PromptIds,
     params: SamplingParams,
     *,
     table: Any = None,

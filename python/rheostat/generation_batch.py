@@ -15,7 +15,17 @@ from time import perf_counter
 from typing import Any, Self
 
 from rheostat.errors import KnobError
-from rheostat.generation_model import Asking, Mask, Timings, Window, check_that_it_ends
+from rheostat.generation_model import (
+    Alone,
+    Asking,
+    Mask,
+    PromptIds,
+    Timings,
+    Window,
+    check_that_it_ends,
+    checked_answer,
+    checked_mask,
+)
 from rheostat.params import SamplingParams, require
 from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import as_logits
@@ -56,7 +66,7 @@ class BatchLoop:
         sequence: Callable[..., Any],
         batch: Callable[[int], Any],
         model: BatchModel,
-        prompts: Iterable[Iterable[int]],
+        prompts: Iterable[PromptIds],
         params: SamplingParams | Sequence[SamplingParams],
         *,
         table: Any = None,
@@ -80,7 +90,7 @@ class BatchLoop:
         records = [None] * count if record is None else _each("record", record, count)
         _check_files(records)
         self._model = model
-        self._masks: list[Any] = list(masks)
+        self._masks = [checked_mask(mask) for mask in masks]
         self._windows = [Window(context, require(own)) for own in each]
         self._sequences = tuple(
             sequence(window.params, table, prompt_ids=prompt, stream=stream, vocab_size=vocab_size)
@@ -89,9 +99,10 @@ class BatchLoop:
         for window, one in zip(self._windows, self._sequences, strict=True):
             window.begin(one.prompt_ids)
         self._recorders = [
-            None if target is None else Recorder(target, one)
-            for target, one in zip(records, self._sequences, strict=True)
+            None if target is None else Recorder(target, one, window, one.vocab_size)
+            for target, one, window in zip(records, self._sequences, self._windows, strict=True)
         ]
+        self._alone = Alone()
         self._timings = Timings(0.0, 0.0, 0.0, 0)
         self._drawn: Drawn | None = None
         self._handles: dict[int, int] = {}
@@ -217,14 +228,15 @@ class BatchGeneration(BatchLoop, Iterator[dict[int, Step]]):
         return self
 
     def __next__(self) -> dict[int, Step]:
-        if self._drawn is None:
-            if not self._handles:
-                raise StopIteration
-            texts = self._question()
-            began = perf_counter()
-            logits = self._model(texts)
-            self._draw(logits, perf_counter() - began)
-        return self._settle()
+        with self._alone:
+            if self._drawn is None:
+                if not self._handles:
+                    raise StopIteration
+                texts = self._question()
+                began = perf_counter()
+                logits = checked_answer(self._model(texts))
+                self._draw(logits, perf_counter() - began)
+            return self._settle()
 
     def run(self) -> Self:
         """Goes on to the end of all texts and gives the generation itself.
@@ -239,7 +251,7 @@ class BatchGeneration(BatchLoop, Iterator[dict[int, Step]]):
 
 
 class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
-    """The same for `async for`; see `agenerate_batch`. Its model is never called twice at once."""
+    """The same for `async for`; see `agenerate_batch`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -249,15 +261,16 @@ class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
         return self
 
     async def __anext__(self) -> dict[int, Step]:
-        if self._drawn is None:
-            if not self._handles:
-                raise StopAsyncIteration
-            await self._asking.settled()
-            texts = self._question()
-            began = perf_counter()
-            logits = await self._asking.ask(self._model, texts)
-            self._draw(logits, perf_counter() - began)
-        return self._settle()
+        with self._alone:
+            if self._drawn is None:
+                if not self._handles:
+                    raise StopAsyncIteration
+                await self._asking.settled()
+                texts = self._question()
+                began = perf_counter()
+                logits = await self._asking.ask(self._model, texts)
+                self._draw(logits, perf_counter() - began)
+            return self._settle()
 
     async def run(self) -> Self:
         """Goes on to the end and gives the generation itself; see `BatchGeneration.run`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rheostat._rheostat import BatchSampler
 from rheostat.generation_batch import AsyncBatchGeneration, BatchGeneration, BatchModel
-from rheostat.generation_model import Mask
+from rheostat.generation_model import Mask, PromptIds
 from rheostat.params import SamplingParams
 from rheostat.recording import Target
 from rheostat.sequence import Sequence
@@ -16,7 +16,7 @@ from rheostat.sequence import Sequence
 
 def generate_batch(
     model: BatchModel,
-    prompts: Iterable[Iterable[int]],
+    prompts: Iterable[PromptIds],
     params: SamplingParams | ListOf[SamplingParams],
     *,
     table: Any = None,
@@ -78,7 +78,7 @@ def generate_batch(
 
 def agenerate_batch(
     model: BatchModel,
-    prompts: Iterable[Iterable[int]],
+    prompts: Iterable[PromptIds],
     params: SamplingParams | ListOf[SamplingParams],
     *,
     table: Any = None,

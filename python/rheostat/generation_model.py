@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rheostat.errors import KnobError
 from rheostat.params import SamplingParams
@@ -31,6 +35,7 @@ class IncrementalModel(Protocol):
 
 
 Model = Callable[[list[int]], Any] | IncrementalModel
+PromptIds = Sequence[int] | NDArray[np.integer[Any]]
 Mask = Callable[[tuple[int, ...]], Any]
 """From the ids of the output to a grammar's mask for the next token, or None."""
 
@@ -67,6 +72,7 @@ class Window:
     def __init__(self, context: str, params: SamplingParams) -> None:
         if context not in POLICIES:
             raise KnobError(f"context must be 'error' or 'slide', got {context!r}", "context", context)
+        self.context = context
         self.params = params
         self._width: int | None = None
         if context == "slide":
@@ -76,6 +82,10 @@ class Window:
                 raise KnobError(message, "context", context)
             self.params = params.replace(context_length=None)
         self.dropped = 0
+
+    def asked(self, params: SamplingParams) -> SamplingParams:
+        """The params of the sequence as they were asked for, with the length at which it slides."""
+        return params if self._width is None else params.replace(context_length=self._width)
 
     def begin(self, prompt_ids: Iterable[int]) -> None:
         """At a prompt."""
@@ -115,6 +125,25 @@ class Window:
         return self._ids[self.dropped :]
 
 
+class Alone:
+    """A `with` block that one call at a time is in. A second call is an error, not a wait: whoever asks twice
+    at once expects two tokens, of which the second needs the first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(False):
+            raise RuntimeError("the generation is in use by another call: ask for one step after another")
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Alone], tuple[()]]:
+        return type(self), ()  # a copy, or a pickle, is in no call
+
+
 class Asking:
     """Calls a model for an event loop: a coroutine function is awaited, any other runs in a thread. A model
     is never called twice at once, also where the first call was cancelled.
@@ -139,7 +168,23 @@ class Asking:
         self._thread = asyncio.ensure_future(asyncio.to_thread(model, argument))
         row = await asyncio.shield(self._thread)
         self._thread = None
-        return row
+        return await row if inspect.isawaitable(row) else row
+
+
+def checked_mask(mask: Any) -> Mask | None:
+    """A `bitmask` of a generation."""
+    if mask is not None and not callable(mask):
+        rule = "bitmask must be a function of the ids so far, or None"
+        raise TypeError(f"{rule}, got {type(mask).__name__}")
+    return mask  # type: ignore[no-any-return]
+
+
+def checked_answer(row: Any) -> Any:
+    """What a model gave, where it was not awaited."""
+    if isinstance(row, Coroutine):
+        row.close()  # so that Python does not say that it was never awaited
+        raise TypeError("model must give logits, got a coroutine, which agenerate and agenerate_batch await")
+    return row
 
 
 def check_that_it_ends(params: SamplingParams) -> None:

@@ -7,19 +7,23 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from time import perf_counter
 from typing import Any, Self
 
 from rheostat.generation_model import (
+    Alone,
     Asking,
     IncrementalModel,
     Mask,
     Model,
+    PromptIds,
     Timings,
     Window,
     check_that_it_ends,
+    checked_answer,
+    checked_mask,
 )
 from rheostat.params import SamplingParams, require
 from rheostat.recording import Recorder, Target
@@ -35,7 +39,7 @@ class Loop:
         self,
         sequence: Callable[..., Any],
         model: Model,
-        prompt_ids: Iterable[int],
+        prompt_ids: PromptIds,
         params: SamplingParams,
         *,
         table: Any = None,
@@ -50,7 +54,7 @@ class Loop:
             raise TypeError(f"model must be callable, or have start and next, got {type(model).__name__}")
         self._window = Window(context, require(params))
         self._model: Any = model
-        self._bitmask = bitmask
+        self._bitmask = checked_mask(bitmask)
         self._is_sized = table is not None or vocab_size is not None
         size = vocab_size if self._is_sized else MAX_VOCAB
         self._begin = partial(sequence, table=table, stream=stream)
@@ -59,12 +63,21 @@ class Loop:
         self._is_warm = False  # whether an incremental model has read all but the last id
         self._logits: Any = None
         self._timings = Timings(0.0, 0.0, 0.0, 0)
-        self._recorder = None if record is None else Recorder(record, self._sequence)
+        self._alone = Alone()
+        self._recorder: Recorder | None = None
+        if record is not None:
+            told = self._sequence.vocab_size if self._is_sized else None
+            self._recorder = Recorder(record, self._sequence, self._window, told)
 
     @property
     def sequence(self) -> Any:
         """The `Sequence` that the tokens go through."""
         return self._sequence
+
+    @property
+    def params(self) -> SamplingParams:
+        """The parameters, with the context_length at which the oldest tokens slide out."""
+        return self._window.asked(self._sequence.params)
 
     @property
     def text(self) -> str:
@@ -141,28 +154,27 @@ class Loop:
 
     def _take(self, row: Any, seconds: float) -> Step:
         """A token of the row; `seconds` is what the model took for it."""
-        if not self._is_sized:
-            self._size(as_logits(row)[0].shape[1])
+        sequence = self._sequence if self._is_sized else self._sized(row)
         began = perf_counter()
         words = None if self._bitmask is None else self._bitmask(self.ids)
         if self._recorder is None:
-            step: Step = self._sequence.step(row, bitmask=words)
+            step: Step = sequence.step(row, bitmask=words)
         else:
-            step = self._recorder.step(self._sequence, row, words)
+            step = self._recorder.step(sequence, row, words)
         sampling = perf_counter() - began
         assert step.token is not None
+        self._sequence, self._is_sized = sequence, True
         self._logits = row
         self._window.add(step.token.id)
         self._is_warm = self._incremental
         self._timings = self._timings.plus(seconds, sampling, 1)
         return step
 
-    def _size(self, vocab_size: int) -> None:
-        """The first row tells the size of the vocabulary."""
+    def _sized(self, row: Any) -> Any:
+        """The sequence over the vocabulary that the first row has."""
         old = self._sequence
-        params = old.params.replace(seed=old.seed)
-        self._sequence = self._begin(params, prompt_ids=old.prompt_ids, vocab_size=vocab_size)
-        self._is_sized = True
+        params, vocab_size = old.params.replace(seed=old.seed), as_logits(row)[0].shape[1]
+        return self._begin(params, prompt_ids=old.prompt_ids, vocab_size=vocab_size)
 
     def __repr__(self) -> str:
         state = "open" if self.finish_reason is None else f"ended: {self.finish_reason}"
@@ -176,12 +188,13 @@ class Generation(Loop, Iterator[Step]):
         return self
 
     def __next__(self) -> Step:
-        if self.finish_reason is not None:
-            raise StopIteration
-        ask, argument = self._question()
-        began = perf_counter()
-        row = ask(argument)
-        return self._take(row, perf_counter() - began)
+        with self._alone:
+            if self.finish_reason is not None:
+                raise StopIteration
+            ask, argument = self._question()
+            began = perf_counter()
+            row = checked_answer(ask(argument))
+            return self._take(row, perf_counter() - began)
 
     def run(self) -> Self:
         """Goes on to the end and gives the generation itself.
@@ -196,7 +209,7 @@ class Generation(Loop, Iterator[Step]):
 
 
 class AsyncGeneration(Loop, AsyncIterator[Step]):
-    """A text as it comes, for `async for`; see `agenerate`. Its model is never called twice at once."""
+    """A text as it comes, for `async for`; see `agenerate`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -206,13 +219,14 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
         return self
 
     async def __anext__(self) -> Step:
-        if self.finish_reason is not None:
-            raise StopAsyncIteration
-        await self._asking.settled()
-        ask, argument = self._question()
-        began = perf_counter()
-        row = await self._asking.ask(ask, argument)
-        return self._take(row, perf_counter() - began)
+        with self._alone:
+            if self.finish_reason is not None:
+                raise StopAsyncIteration
+            await self._asking.settled()
+            ask, argument = self._question()
+            began = perf_counter()
+            row = await self._asking.ask(ask, argument)
+            return self._take(row, perf_counter() - began)
 
     async def run(self) -> Self:
         """Goes on to the end and gives the generation itself; see `Generation.run`."""

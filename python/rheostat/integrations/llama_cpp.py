@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rheostat._rheostat import TokenTable
 from rheostat.errors import KnobError
 from rheostat.generation import generate as loop
+from rheostat.generation_model import PromptIds
 from rheostat.generation_over import Generation
 from rheostat.params import SamplingParams
 from rheostat.recording import Target
@@ -109,7 +110,7 @@ class LlamaModel:
 
 def generate(
     llm: Any,
-    prompt: str | Iterable[int],
+    prompt: str | PromptIds,
     params: SamplingParams,
     *,
     stream: int = 0,
