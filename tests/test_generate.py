@@ -2,6 +2,8 @@
 
 import asyncio
 import copy
+import gc
+import pickle
 import threading
 
 import numpy as np
@@ -148,6 +150,26 @@ def test_ctrl_c_right_behind_a_token_loses_none(make):
     with pytest.raises(KeyboardInterrupt):
         generation.run()
     assert len(generation.ids) == 3
+    generation.sequence.push(1)  # as whoever forces a token does
+    by_hand = rheostat.generate(make(), [0], params, **options)
+    for _ in range(3):
+        next(by_hand)
+    by_hand.sequence.push(1)
+    assert everything(generation.run()) == everything(by_hand.run())
+    assert generation.ids[3] == 1
+
+
+@pytest.mark.parametrize("make", [lambda: model, Cached])
+def test_ctrl_c_right_behind_a_token_changes_no_text(make):
+    params = SamplingParams(seed=1, max_tokens=6, context_length=5)
+    options = {"table": table_of(), "context": "slide"}
+
+    def sequence(*arguments, **options):
+        return Interrupts(rheostat.Sequence(*arguments, **options), "step", 3)
+
+    generation = Generation(sequence, make(), [0], params, **options)
+    with pytest.raises(KeyboardInterrupt):
+        generation.run()
     assert everything(generation.run()) == everything(rheostat.generate(make(), [0], params, **options).run())
 
 
@@ -171,7 +193,80 @@ def test_two_steps_at_once_are_an_error_and_one_by_one_they_go_on(api):
 
     generation = api.generate(greedy, [0], params, vocab_size=VOCAB)
     assert generation.run().ids == wanted
-    assert copy.deepcopy(api.generate(Cached(), [0], params, vocab_size=VOCAB)).run().ids == wanted
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="a generation cannot be copied or pickled"):
+            copied(generation)
+
+
+def test_two_texts_may_take_turns_at_one_model(api):
+    params = [SamplingParams(seed=seed, max_tokens=5) for seed in (1, 2)]
+    wanted = [api.generate(model, [seed], own).run().ids for seed, own in enumerate(params)]
+    cached = Cached()
+    first, second = (api.generate(cached, [seed], own) for seed, own in enumerate(params))
+    for generation in (first, first, second, second, first, second):
+        next(generation)
+    assert [first.run().ids, second.run().ids] == wanted
+    names = [name for name, _ in cached.calls]
+    assert names == ["start", "next"] * 2 + ["start", "start"] + ["start", "next"] + ["start", "next"]
+
+
+def ends(exception):
+    def stops(ids):
+        if len(ids) == 3:
+            raise exception
+        return model(ids)
+
+    return stops
+
+
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration])
+def test_a_stop_iteration_of_the_caller_s_is_no_end(api, error):
+    params, said = SamplingParams(max_tokens=5), f"raised {error.__name__}"
+
+    async def asked(ids):
+        return ends(error)(ids)
+
+    def masks(ids):
+        if len(ids) == 2:
+            raise error
+
+    given = [(ends(error), params, {}), (model, params, {"bitmask": masks})]
+    for asking, own, options in given:
+        generation = api.generate(asking, [0], own, **options)
+        with pytest.raises(RuntimeError, match=said):
+            generation.run()
+        assert len(generation.ids) == 2
+        with pytest.raises(RuntimeError, match=said):
+            asyncio.run(api.agenerate(asking, [0], own, **options).run())
+    with pytest.raises(RuntimeError, match=error.__name__):
+        asyncio.run(api.agenerate(asked, [0], params).run())
+
+    def breaks(ids, logits, probabilities):
+        raise error
+
+    with pytest.raises(RuntimeError, match=said):
+        next(api.generate(model, [0], params.replace(chain=(breaks,))))
+    with pytest.raises(RuntimeError, match=said):
+        next(api.generate_batch(lambda texts: breaks(0, 0, 0), [[0]], params, vocab_size=VOCAB))
+
+
+def test_a_cancelled_call_that_fails_later_is_not_logged(caplog):
+    go_on = threading.Event()
+
+    def fails(ids):
+        assert go_on.wait(10)
+        raise ConnectionError("the model is away")
+
+    async def main():
+        generation = rheostat.agenerate(fails, [0], SamplingParams(max_tokens=2))
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(generation), 0.02)
+        go_on.set()
+        await generation._asking.settled()
+
+    asyncio.run(main())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_row_that_is_refused_does_not_tell_the_vocabulary(api):

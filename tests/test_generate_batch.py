@@ -254,7 +254,7 @@ def test_a_refused_row_changes_nothing():
     )
     with pytest.raises(LogitsError, match="got nan at row 0, token 0"):
         next(generation)
-    with pytest.raises(KnobError, match="handles must have one entry for each of 1 rows, got 2"):
+    with pytest.raises(KnobError, match="model must give one row for each of 2 texts, got 1"):
         next(generation)
     assert repr(generation) == "<BatchGeneration of 2 texts, 2 open>"
     assert len(next(generation)) == 2
@@ -286,6 +286,9 @@ def test_nothing_to_write_is_done_at_once(api):
         ({"streams": [1]}, KnobError, "streams must have one entry for each of 2 prompts, got 1"),
         ({"max_rows": 0}, KnobError, "max_rows must be at least 1, got 0"),
         ({"max_rows": "2"}, TypeError, "max_rows must be an integer"),
+        ({"params": {}}, TypeError, "params must be a sequence with an entry for each prompt, got dict"),
+        ({"prompts": None}, TypeError, "prompts must be a sequence of prompts, got NoneType"),
+        ({"streams": 3}, TypeError, "streams must be a sequence with an entry for each prompt, got int"),
         ({"params": 3}, TypeError, "params must be a sequence with an entry for each prompt, got int"),
         ({"context": "shift"}, KnobError, "context must be 'error' or 'slide', got 'shift'"),
         ({"context": "slide"}, KnobError, "context must be 'error' where there is no context_length"),

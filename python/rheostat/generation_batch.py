@@ -8,7 +8,7 @@ written, Ctrl-C. What was drawn is kept until all have it, and the next call beg
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -16,11 +16,11 @@ from typing import Any, Self
 
 from rheostat.errors import KnobError
 from rheostat.generation_model import (
-    Alone,
     Asking,
     Mask,
     PromptIds,
     Timings,
+    Turn,
     Window,
     check_that_it_ends,
     checked_answer,
@@ -80,6 +80,8 @@ class BatchLoop:
         if not callable(model):
             raise TypeError(f"model must be callable, got {type(model).__name__}")
         self._max_rows = None if max_rows is None else one_integer("max_rows", max_rows, MAX_ROWS)
+        if not isinstance(prompts, Iterable):
+            raise TypeError(f"prompts must be a sequence of prompts, got {type(prompts).__name__}")
         given = list(prompts)
         count = len(given)
         each = [params] * count if isinstance(params, SamplingParams) else _each("params", params, count)
@@ -102,7 +104,7 @@ class BatchLoop:
             None if target is None else Recorder(target, one, window, one.vocab_size)
             for target, one, window in zip(records, self._sequences, self._windows, strict=True)
         ]
-        self._alone = Alone()
+        self._turn = Turn()
         self._timings = Timings(0.0, 0.0, 0.0, 0)
         self._drawn: Drawn | None = None
         self._handles: dict[int, int] = {}
@@ -164,7 +166,12 @@ class BatchLoop:
             for handle, is_recorded in zip(handles, recorded, strict=True)
         ]
         with self._whole(rows):
-            tokens = self._batch.step(logits, handles, bitmask=given)
+            try:
+                tokens = self._batch.step(logits, handles, bitmask=given)
+            except KnobError as error:
+                if error.argument == "handles":  # which the caller does not know
+                    raise _other_rows(len(rows), logits) from None
+                raise
             sampling = perf_counter() - began
             self._drawn = Drawn(rows, logits, masks, states, tokens, seconds, sampling)
 
@@ -217,6 +224,9 @@ class BatchLoop:
         for index in self._handles:
             check_that_it_ends(self._sequences[index].params)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a generation cannot be copied or pickled, for its model cannot: copy its sequences")
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self._sequences)} texts, {len(self._handles)} open>"
 
@@ -228,10 +238,10 @@ class BatchGeneration(BatchLoop, Iterator[dict[int, Step]]):
         return self
 
     def __next__(self) -> dict[int, Step]:
-        with self._alone:
+        if not self._handles and self._drawn is None:
+            raise StopIteration
+        with self._turn.taken():
             if self._drawn is None:
-                if not self._handles:
-                    raise StopIteration
                 texts = self._question()
                 began = perf_counter()
                 logits = checked_answer(self._model(texts))
@@ -261,10 +271,10 @@ class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
         return self
 
     async def __anext__(self) -> dict[int, Step]:
-        with self._alone:
+        if not self._handles and self._drawn is None:
+            raise StopAsyncIteration
+        with self._turn.taken():
             if self._drawn is None:
-                if not self._handles:
-                    raise StopAsyncIteration
                 await self._asking.settled()
                 texts = self._question()
                 began = perf_counter()
@@ -280,9 +290,14 @@ class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
         return self
 
 
+def _other_rows(count: int, logits: Any) -> KnobError:
+    got = len(as_logits(logits)[0])
+    return KnobError(f"model must give one row for each of {count} texts, got {got}", "model", got)
+
+
 def _each(name: str, values: Any, count: int) -> list[Any]:
     """A list with an entry for each prompt."""
-    if isinstance(values, str | bytes | os.PathLike) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         message = f"{name} must be a sequence with an entry for each prompt, got {type(values).__name__}"
         raise TypeError(message)
     found = list(values)

@@ -37,7 +37,7 @@ def generate_batch(
             `.rows` says which texts they are of.
         prompts: the ids of each prompt.
         params: SamplingParams for all, or one for each.
-        table, vocab_size: as in `Sequence`.
+        table, vocab_size: as in `Sequence`; one of the two must be given.
         streams: of each text, 0, 1, 2 .. where they are not given.
         max_rows: how many texts the model is asked for at once; where one ends, the next begins.
         context: as in `generate`, for each text by the context_length of its params.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -125,23 +126,35 @@ class Window:
         return self._ids[self.dropped :]
 
 
-class Alone:
-    """A `with` block that one call at a time is in. A second call is an error, not a wait: whoever asks twice
-    at once expects two tokens, of which the second needs the first.
+class Turn:
+    """The turn of one step at a time. A second one meanwhile is an error, not a wait: whoever asks for two at
+    once expects two tokens, of which the second needs the first.
+
+    A StopIteration of the model, or of another function of the caller's, would end the text as if it were
+    done, and so becomes a RuntimeError, as in generators (PEP 479).
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()  # for a `with` of its own, into which no Ctrl-C comes
 
-    def __enter__(self) -> None:
-        if not self._lock.acquire(False):
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """While one step is made."""
+        if self.lock.locked():
             raise RuntimeError("the generation is in use by another call: ask for one step after another")
+        ended: Exception | None = None
+        with self.lock:
+            try:
+                yield
+            except (StopIteration, StopAsyncIteration) as error:
+                ended = error
+        if ended is not None:  # `from` it contextlib would take for the StopIteration itself
+            raise lost(ended)
 
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
 
-    def __reduce__(self) -> tuple[type[Alone], tuple[()]]:
-        return type(self), ()  # a copy, or a pickle, is in no call
+def lost(error: Exception) -> RuntimeError:
+    """In place of an exception that would pass for an end."""
+    return RuntimeError(f"the model, or a function beside it, raised {type(error).__name__}")
 
 
 class Asking:
@@ -165,10 +178,20 @@ class Asking:
 
         if inspect.iscoroutinefunction(model) or inspect.iscoroutinefunction(type(model).__call__):
             return await model(argument)
-        self._thread = asyncio.ensure_future(asyncio.to_thread(model, argument))
+        self._thread = asyncio.ensure_future(asyncio.to_thread(_called, model, argument))
+        # also where nobody waits for it any more its exception is seen, or asyncio would log it
+        self._thread.add_done_callback(lambda thread: thread.cancelled() or thread.exception())
         row = await asyncio.shield(self._thread)
         self._thread = None
         return await row if inspect.isawaitable(row) else row
+
+
+def _called(model: Callable[[Any], Any], argument: Any) -> Any:
+    """In a thread, whose future takes no StopIteration."""
+    try:
+        return model(argument)
+    except StopIteration as error:
+        raise lost(error) from error
 
 
 def checked_mask(mask: Any) -> Mask | None:

@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from time import perf_counter
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 from rheostat.generation_model import (
-    Alone,
     Asking,
     IncrementalModel,
     Mask,
     Model,
     PromptIds,
     Timings,
+    Turn,
     Window,
     check_that_it_ends,
     checked_answer,
@@ -30,6 +31,9 @@ from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import MAX_VOCAB, as_logits
 from rheostat.results import Token
 from rheostat.sequence_step import Step
+
+# By the identity of a model, the generation that asked it last: it keeps what it read for that one alone.
+_READERS: WeakValueDictionary[int, Loop] = WeakValueDictionary()
 
 
 class Loop:
@@ -63,7 +67,7 @@ class Loop:
         self._is_warm = False  # whether an incremental model has read all but the last id
         self._logits: Any = None
         self._timings = Timings(0.0, 0.0, 0.0, 0)
-        self._alone = Alone()
+        self._turn = Turn()
         self._recorder: Recorder | None = None
         if record is not None:
             told = self._sequence.vocab_size if self._is_sized else None
@@ -146,7 +150,8 @@ class Loop:
         cold, so that after a failure it starts from all ids again.
         """
         window = self._window
-        is_warm, self._is_warm = self._is_warm, False
+        is_warm, self._is_warm = self._is_warm and _READERS.get(id(self._model)) is self, False
+        _READERS[id(self._model)] = self
         # A cache is filled anew when tokens are dropped, so then half of them go.
         if (window.follow(self._sequence) | window.slide(self._incremental)) or not is_warm:
             return (self._model.start if self._incremental else self._model), window.seen()
@@ -176,6 +181,9 @@ class Loop:
         params, vocab_size = old.params.replace(seed=old.seed), as_logits(row)[0].shape[1]
         return self._begin(params, prompt_ids=old.prompt_ids, vocab_size=vocab_size)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a generation cannot be copied or pickled, for its model cannot: copy its sequence")
+
     def __repr__(self) -> str:
         state = "open" if self.finish_reason is None else f"ended: {self.finish_reason}"
         return f"<{type(self).__name__} of {self._timings.tokens} tokens, {state}>"
@@ -188,9 +196,9 @@ class Generation(Loop, Iterator[Step]):
         return self
 
     def __next__(self) -> Step:
-        with self._alone:
-            if self.finish_reason is not None:
-                raise StopIteration
+        if self.finish_reason is not None:
+            raise StopIteration
+        with self._turn.taken():
             ask, argument = self._question()
             began = perf_counter()
             row = checked_answer(ask(argument))
@@ -219,9 +227,9 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
         return self
 
     async def __anext__(self) -> Step:
-        with self._alone:
-            if self.finish_reason is not None:
-                raise StopAsyncIteration
+        if self.finish_reason is not None:
+            raise StopAsyncIteration
+        with self._turn.taken():
             await self._asking.settled()
             ask, argument = self._question()
             began = perf_counter()

@@ -79,9 +79,9 @@ class Recorder:
     def step(self, sequence: Any, row: Any, bitmask: Any) -> Step:
         """The sequence's step, written down; where it cannot be written it is not taken."""
         before = sequence.snapshot()
-        step: Step = sequence.step(row, bitmask=bitmask)
-        assert step.token is not None
         try:
+            step: Step = sequence.step(row, bitmask=bitmask)
+            assert step.token is not None
             self.write(sequence, before.sampler, row, bitmask, step.token.id)
         except BaseException:
             sequence.restore(before)

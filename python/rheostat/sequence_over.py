@@ -70,6 +70,8 @@ class SequenceOver:
             raise KnobError(message, "context_length", params.context_length)
         stop_set = self._StopSet(params.stop, include=params.include_stop_str_in_output)
         self._transcript = Transcript(params, table, stop_set, length)
+        # `with` a lock, Ctrl-C comes before it is taken or inside. A second call is an error, so it is looked
+        # at before; where two look at once, one waits.
         self._lock = threading.Lock()
 
     @classmethod
@@ -175,9 +177,9 @@ class SequenceOver:
             RuntimeError: the sequence has ended, or another call is at work on it.
             KnobError, LogitsError, TypeError: as in `sample`. After any exception nothing has changed.
         """
-        if not self._lock.acquire(False):
+        if self._lock.locked():
             raise RuntimeError(BUSY)
-        try:
+        with self._lock:
             transcript, sampler = self._transcript, self._sampler
             if transcript.finish is not None:
                 raise _ended(transcript.finish)
@@ -191,8 +193,6 @@ class SequenceOver:
             except BaseException:
                 self._undo(place, mu)
                 raise
-        finally:
-            self._lock.release()
 
     def push(self, tokens: Any, /) -> Step:
         """Takes tokens that were drawn elsewhere: by a batch, by `verify`, or forced.
@@ -206,9 +206,9 @@ class SequenceOver:
             KnobError, TypeError: what is no id of the vocabulary. After any exception nothing has changed.
         """
         ids = ids_of(tokens)
-        if not self._lock.acquire(False):
+        if self._lock.locked():
             raise RuntimeError(BUSY)
-        try:
+        with self._lock:
             transcript, sampler = self._transcript, self._sampler
             if transcript.finish is not None:
                 raise _ended(transcript.finish)
@@ -230,8 +230,6 @@ class SequenceOver:
             except BaseException:
                 self._undo(place, mu)
                 raise
-        finally:
-            self._lock.release()
 
     def snapshot(self) -> Snapshot:
         """The state, for `restore` and `from_snapshot`: what a rejected draft or a dropped branch goes back
@@ -273,12 +271,10 @@ class SequenceOver:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While one call works on the sequence."""
-        if not self._lock.acquire(blocking=False):
+        if self._lock.locked():
             raise RuntimeError(BUSY)
-        try:
+        with self._lock:
             yield
-        finally:
-            self._lock.release()
 
     def __copy__(self) -> Self:
         """An independent sequence in the same state; what cannot change is shared, the table above all."""
