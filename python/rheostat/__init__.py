@@ -34,8 +34,9 @@ from rheostat.generation_over import AsyncGeneration, Generation
 from rheostat.params import SamplingParams
 from rheostat.results import Logprobs, Token, Tokens, Verified
 from rheostat.sequence import Sequence
-from rheostat.sequence_over import Finish, Step
+from rheostat.sequence_step import Step
 from rheostat.stops import StopHit
+from rheostat.transcript import Finish
 
 __all__ = [
     "LAW",

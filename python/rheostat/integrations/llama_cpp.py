@@ -20,10 +20,11 @@ from rheostat.errors import KnobError
 from rheostat.generation import generate as loop
 from rheostat.generation_model import PromptIds
 from rheostat.generation_over import Generation
+from rheostat.integrations.rows import with_eos
 from rheostat.params import SamplingParams
 from rheostat.recording import Target
 from rheostat.sequence import Sequence
-from rheostat.sequence_over import Finish
+from rheostat.transcript import Finish
 
 
 class Vocabulary(NamedTuple):
@@ -141,7 +142,7 @@ def generate(
     model = LlamaModel(llm)
     if isinstance(params, SamplingParams):
         length = min(params.context_length or model.context_length, model.context_length)
-        params = _with_ends(params.replace(context_length=length), model.eos_token_id)
+        params = with_eos(params.replace(context_length=length), model.eos_token_id)
     return loop(
         model,
         model.encode(prompt) if isinstance(prompt, str) else prompt,
@@ -191,7 +192,7 @@ class SamplingProcessor:
         bitmask: Callable[[tuple[int, ...]], Any] | None = None,
     ) -> None:
         self._table, self._ends = vocabulary(llm)
-        params = _with_ends(params, self._ends)
+        params = with_eos(params, self._ends)
         self._params, self._stream, self._bitmask = params, stream, bitmask
         self._new([])  # what is wrong with params is told here
         self._sequence: Sequence | None = None
@@ -308,9 +309,3 @@ def smollm2(**options: Any) -> LlamaModel:
 
     path = next(Path(found.origin).parent.glob("*.gguf"))
     return LlamaModel(llama_cpp.Llama(str(path), **{"n_ctx": 8192, "verbose": False} | options))
-
-
-def _with_ends(params: SamplingParams, ends: tuple[int, ...]) -> SamplingParams:
-    if params.eos_token_id is None and not params.ignore_eos and ends:
-        return params.replace(eos_token_id=ends)
-    return params

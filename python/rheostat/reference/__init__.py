@@ -23,8 +23,9 @@ from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
 from rheostat.reference.verify import verify
 from rheostat.results import Logprobs, Token, Tokens, Verified
-from rheostat.sequence_over import Finish, Step
+from rheostat.sequence_step import Step
 from rheostat.stops import StopHit
+from rheostat.transcript import Finish
 
 __all__ = [
     "LAW",
