@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -109,7 +110,8 @@ class Recorder:
                     left = left[file.write(left) :]
             except BaseException:
                 if end is not None:
-                    file.truncate(end)  # no half of a line, for it is written again
+                    with suppress(OSError):  # of what is no file, such as /dev/full
+                        file.truncate(end)  # no half of a line, for it is written again
                 raise
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from rheostat.cli.errors import UsageError
+from rheostat.token_table import Table
 
 
 class Runnable(Protocol):
@@ -77,6 +80,9 @@ def load(name: str) -> Any:
     absent = [attribute for attribute in NEEDED if not hasattr(model, attribute)]
     if absent:
         raise UsageError(f"the model {name} must have {', '.join(NEEDED)}; it has no {', '.join(absent)}")
+    if not isinstance(model.table, Table):
+        kind = type(model.table).__name__
+        raise UsageError(f"the model {name} must have a TokenTable as its table, got {kind}")
     return model
 
 
@@ -89,9 +95,18 @@ def _function(name: str) -> Callable[[], Any]:
     module_name, colon, function_name = name.partition(":")
     if not colon:
         raise UsageError(f"--model must be {_known()}, got {name}")
+    if module_name.endswith(".py") or not all(map(str.isidentifier, module_name.split("."))):
+        module = Path(module_name).stem
+        raise UsageError(f"--model must name a module, not its file: {module}:{function_name}, got {name}")
     sys.path.insert(0, os.getcwd())  # as python -m has it
     try:
         function: Callable[[], Any] = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"--model {name}: {error}") from error
+    with suppress(ValueError):  # of what tells no signature
+        try:
+            inspect.signature(function).bind()
+        except TypeError as error:
+            rule = f"--model {name} must be a function that is called without arguments"
+            raise UsageError(f"{rule}: {error}") from None
     return function
