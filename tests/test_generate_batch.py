@@ -34,6 +34,9 @@ TEXTS = st.lists(
 )
 
 
+FILE = io.StringIO()
+
+
 def batched(ids):
     return np.stack([model(one) for one in ids])
 
@@ -180,14 +183,18 @@ def test_ctrl_c_behind_a_draw_or_a_push_loses_no_token_and_takes_none_twice(name
         return Interrupts(made, "push", at) if name == "push" else made
 
     generation = BatchGeneration(sequence, batch, batched, [[0], [1]], params, **options | {"record": files})
-    interrupts = 0
+    interrupts, steps = 0, []
     while generation.rows:
         try:
-            next(generation)
+            steps.append(next(generation))
         except KeyboardInterrupt:
             interrupts += 1
     assert interrupts == (2 if name == "push" and wanted.sequences[1].position >= at else 1)
     assert [told(one) for one in generation.sequences] == [told(one) for one in wanted.sequences]
+    for index in range(2):
+        assert "".join(step[index].text for step in steps if index in step) == generation.texts[index]
+        shown = [token for step in steps if index in step for token in step[index].tokens]
+        assert tuple(shown) == generation.sequences[index].tokens
     assert [file.getvalue() for file in files] == [file.getvalue() for file in options["record"]]
     assert len(samplers[0]) == 0
 
@@ -247,6 +254,19 @@ def test_one_seed_for_all_gives_each_its_own_chance_by_its_stream():
     assert same.texts[0] == same.texts[1] != same.texts[2]
 
 
+def test_a_token_that_was_pushed_is_seen_by_all(api):
+    params = SamplingParams(seed=1, max_tokens=5, frequency_penalty=2.0)
+    alone = api.generate(model, [0], params, table=table_of(api))
+    many = api.generate_batch(batched, [[0], [1]], params, table=table_of(api))
+    next(alone), next(many)
+    alone.sequence.push(3), many.sequences[0].push(3)
+    assert told(many.run().sequences[0]) == told(alone.run().sequence)
+    ended = api.generate_batch(batched, [[0], [1]], params, table=table_of(api))
+    ended.sequences[0].push([1] * 5)
+    assert ended.rows == (1,)
+    assert [one.position for one in ended.run().sequences] == [5, 5]
+
+
 def test_a_refused_row_changes_nothing():
     rows = [np.full((2, VOCAB), np.nan), np.zeros((1, VOCAB)), np.zeros((2, VOCAB))]
     generation = rheostat.generate_batch(
@@ -297,11 +317,13 @@ def test_nothing_to_write_is_done_at_once(api):
         ({"bitmask": [3, None]}, TypeError, "bitmask must be a function of the ids so far, or None, got int"),
         ({"record": [3, None]}, TypeError, "record must be a path or a text file, got int"),
         ({"record": "a"}, TypeError, "record must be a sequence with an entry for each prompt, got str"),
+        ({"record": ["a", "./a"]}, KnobError, "record must name a file of its own for each prompt, got a"),
         (
-            {"record": ["a", "a"]},
+            {"record": [FILE, FILE]},
             KnobError,
-            "record must name a file of its own for each prompt, got a twice",
+            "record must name a file of its own for each prompt, got <_io",
         ),
+        ({"record": [io.BytesIO(), None]}, TypeError, "record must be a path or a text file, got BytesIO"),
         ({"params": [1, 2]}, TypeError, "params must be a SamplingParams, got int"),
         ({"prompts": [[0], [len(BYTES)]]}, KnobError, "prompt_ids must hold token ids in [0, 12), got 12"),
     ],

@@ -7,14 +7,14 @@ written, Ctrl-C. What was drawn is kept until all have it, and the next call beg
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Self
 
 from rheostat.errors import KnobError
+from rheostat.generation_drawn import MAX_ROWS, Drawn, check_files, entries, other_rows
 from rheostat.generation_model import (
     Asking,
     Mask,
@@ -31,31 +31,9 @@ from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.slot import one_integer
 from rheostat.reference.state import rewound
-from rheostat.results import Token
 from rheostat.sequence_step import Step
 
 BatchModel = Callable[[list[list[int]]], Any]
-
-MAX_ROWS = ("must be at least 1", lambda rows: rows >= 1)
-
-
-@dataclass
-class Drawn:
-    """The tokens of a call of the model, and the steps of those sequences that have theirs. Lists are one
-    entry for each of `rows`.
-    """
-
-    rows: tuple[int, ...]
-    logits: Any
-    masks: list[Any]
-    states: list[bytes | None]
-    """Of the samplers before the draw, where they are recorded."""
-    tokens: Sequence[Token]
-    seconds: float
-    """What the model took."""
-    sampling: float
-    """And the draw."""
-    steps: dict[int, Step] = field(default_factory=dict)
 
 
 class BatchLoop:
@@ -84,13 +62,13 @@ class BatchLoop:
             raise TypeError(f"prompts must be a sequence of prompts, got {type(prompts).__name__}")
         given = list(prompts)
         count = len(given)
-        each = [params] * count if isinstance(params, SamplingParams) else _each("params", params, count)
-        numbers = range(count) if streams is None else _each("streams", streams, count)
+        each = [params] * count if isinstance(params, SamplingParams) else entries("params", params, count)
+        numbers = range(count) if streams is None else entries("streams", streams, count)
         masks = (
-            [bitmask] * count if bitmask is None or callable(bitmask) else _each("bitmask", bitmask, count)
+            [bitmask] * count if bitmask is None or callable(bitmask) else entries("bitmask", bitmask, count)
         )
-        records = [None] * count if record is None else _each("record", record, count)
-        _check_files(records)
+        records = [None] * count if record is None else entries("record", record, count)
+        check_files(records)
         self._model = model
         self._masks = [checked_mask(mask) for mask in masks]
         self._windows = [Window(context, require(own)) for own in each]
@@ -107,6 +85,7 @@ class BatchLoop:
         self._turn = Turn()
         self._timings = Timings(0.0, 0.0, 0.0, 0)
         self._drawn: Drawn | None = None
+        self._shown = [(0, 0)] * count  # of each, by its steps: characters and tokens
         self._handles: dict[int, int] = {}
         if not given:
             return
@@ -137,7 +116,11 @@ class BatchLoop:
     @property
     def rows(self) -> tuple[int, ...]:
         """Which prompts the rows of the next call of the model are of, in their order."""
-        return tuple(self._handles)[: self._max_rows]
+        drawn = self._drawn
+        if drawn is not None:
+            return drawn.rows
+        going = (index for index in self._handles if self._sequences[index].finish is None)
+        return tuple(itertools.islice(going, self._max_rows))
 
     @property
     def timings(self) -> Timings:
@@ -146,11 +129,21 @@ class BatchLoop:
 
     def _question(self) -> list[list[int]]:
         """What the model is asked: the ids of each text of `rows`."""
+        self._close()
         rows = self.rows
         for index in rows:
-            self._windows[index].follow(self._sequences[index])
+            sequence, handle = self._sequences[index], self._handles[index]
+            self._windows[index].follow(sequence)
             self._windows[index].slide(halve=False)
+            drawn = self._batch.position(handle)
+            if drawn < sequence.position:  # the caller has pushed tokens
+                self._batch.accept(handle, sequence.output_ids[drawn:])
         return [self._windows[index].seen() for index in rows]
+
+    def _close(self) -> None:
+        """Forgets the samplers of texts that have ended."""
+        for index in [index for index in self._handles if self._sequences[index].finish is not None]:
+            self._batch.remove(self._handles.pop(index))
 
     def _draw(self, logits: Any, seconds: float) -> None:
         """A token for each row; where it fails, for none."""
@@ -170,7 +163,7 @@ class BatchLoop:
                 tokens = self._batch.step(logits, handles, bitmask=given)
             except KnobError as error:
                 if error.argument == "handles":  # which the caller does not know
-                    raise _other_rows(len(rows), logits) from None
+                    raise other_rows(len(rows), logits) from None
                 raise
             sampling = perf_counter() - began
             self._drawn = Drawn(rows, logits, masks, states, tokens, seconds, sampling)
@@ -198,16 +191,17 @@ class BatchLoop:
             if index in drawn.steps:
                 continue
             sequence, window = self._sequences[index], self._windows[index]
+            text, tokens = self._shown[index]
             if window.follow(sequence):  # an interrupt came right behind the push
-                drawn.steps[index] = Step(token, "", sequence.finish)
-                continue
-            self._write(drawn, place)
-            drawn.steps[index] = sequence.push(token)
-            window.add(token.id)
-        for index in drawn.rows:
-            if self._sequences[index].finish is not None and index in self._handles:
-                self._batch.remove(self._handles.pop(index))
+                step = Step(token, sequence.text[text:], sequence.finish, sequence.tokens[tokens:])
+            else:
+                self._write(drawn, place)
+                step = sequence.push(token)
+            drawn.steps[index] = step
+            self._shown[index] = text + len(step.text), tokens + len(step.tokens)
+            window.follow(sequence)
         self._drawn = None
+        self._close()
         sampling = drawn.sampling + perf_counter() - began
         self._timings = self._timings.plus(drawn.seconds, sampling, len(drawn.rows))
         return drawn.steps
@@ -238,7 +232,7 @@ class BatchGeneration(BatchLoop, Iterator[dict[int, Step]]):
         return self
 
     def __next__(self) -> dict[int, Step]:
-        if not self._handles and self._drawn is None:
+        if not self.rows:
             raise StopIteration
         with self._turn.taken():
             if self._drawn is None:
@@ -271,7 +265,7 @@ class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
         return self
 
     async def __anext__(self) -> dict[int, Step]:
-        if not self._handles and self._drawn is None:
+        if not self.rows:
             raise StopAsyncIteration
         with self._turn.taken():
             if self._drawn is None:
@@ -288,32 +282,6 @@ class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
         async for _ in self:
             pass
         return self
-
-
-def _other_rows(count: int, logits: Any) -> KnobError:
-    got = len(as_logits(logits)[0])
-    return KnobError(f"model must give one row for each of {count} texts, got {got}", "model", got)
-
-
-def _each(name: str, values: Any, count: int) -> list[Any]:
-    """A list with an entry for each prompt."""
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        message = f"{name} must be a sequence with an entry for each prompt, got {type(values).__name__}"
-        raise TypeError(message)
-    found = list(values)
-    if len(found) != count:
-        message = f"{name} must have one entry for each of {count} prompts, got {len(found)}"
-        raise KnobError(message, name, len(found))
-    return found
-
-
-def _check_files(records: list[Any]) -> None:
-    """Refuses one file for two records."""
-    paths = [os.fspath(target) for target in records if isinstance(target, str | os.PathLike)]
-    for path in paths:
-        if paths.count(path) > 1:
-            message = f"record must name a file of its own for each prompt, got {path} twice"
-            raise KnobError(message, "record", path)
 
 
 BatchGeneration.__module__ = AsyncBatchGeneration.__module__ = "rheostat"

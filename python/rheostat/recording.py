@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -56,10 +57,11 @@ class Recorder:
     """Writes the record of one sequence. A path is written anew, and open only while a line is written."""
 
     def __init__(self, target: Target, sequence: Any, window: Window, vocab_size: int | None) -> None:
-        if not isinstance(target, str | os.PathLike) and not hasattr(target, "write"):
+        is_path = isinstance(target, str | os.PathLike)
+        if not is_path and (not hasattr(target, "write") or isinstance(target, RawIOBase | BufferedIOBase)):
             raise TypeError(f"record must be a path or a text file, got {type(target).__name__}")
         self._file = None if isinstance(target, str | os.PathLike) else target
-        self._path = Path(target) if isinstance(target, str | os.PathLike) else Path()
+        self._path = Path(target).absolute() if isinstance(target, str | os.PathLike) else Path()
         self._written = -1  # the position of the last line
         params = json.loads(window.asked(sequence.params).replace(seed=None).to_json())
         prompt = np.asarray(sequence.prompt_ids, "<i8")

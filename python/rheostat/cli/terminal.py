@@ -31,11 +31,11 @@ def console(stderr: bool = False) -> Console:
 
 
 def fits(table: Table) -> bool:
-    """Whether a terminal is wide enough for a table with all that stands in it."""
+    """Whether a terminal is wide enough for a table without a fold in it."""
     from rich.measure import Measurement
 
     shown = console()
-    return Measurement.get(shown, shown.options.update(max_width=1000), table).minimum <= shown.width
+    return Measurement.get(shown, shown.options.update(max_width=1000), table).maximum <= shown.width
 
 
 def note(text: str) -> None:
