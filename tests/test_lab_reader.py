@@ -1,5 +1,6 @@
 """The model in the box, read token by token: by a loop whose window slides, and on any number of threads."""
 
+import doctest
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import rheostat
 from rheostat import lab
+from rheostat.lab import reader
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,7 @@ def test_the_logits_are_the_same_on_any_number_of_threads():
         for count in ("1", "2")
     }  # fmt: skip
     assert len(told) == 1
+
+
+def test_the_example_runs():
+    assert doctest.testmod(reader) == (0, 7)

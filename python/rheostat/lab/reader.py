@@ -26,7 +26,7 @@ class Reader:
     >>> ids = reader.encode("Return the name of")
     >>> done = rheostat.generate(reader, ids, params, table=reader.table, context="slide").run()
     >>> len(done.ids), done.dropped
-    (40, 32)
+    (40, 27)
     """
 
     def __init__(self, model: Model) -> None:
