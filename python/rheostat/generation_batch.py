@@ -8,6 +8,7 @@ written, Ctrl-C. What was drawn is kept until all have it, and the next call beg
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
@@ -16,15 +17,17 @@ from typing import Any, Self
 from rheostat.errors import KnobError
 from rheostat.generation_drawn import MAX_ROWS, Drawn, check_files, entries, other_rows
 from rheostat.generation_model import (
+    BUSY,
+    ENDS,
     Asking,
     Mask,
     PromptIds,
     Timings,
-    Turn,
     Window,
     check_that_it_ends,
     checked_answer,
     checked_mask,
+    lost,
 )
 from rheostat.params import SamplingParams, require
 from rheostat.recording import Recorder, Target
@@ -82,7 +85,7 @@ class BatchLoop:
             None if target is None else Recorder(target, one, window, one.vocab_size)
             for target, one, window in zip(records, self._sequences, self._windows, strict=True)
         ]
-        self._turn = Turn()
+        self._turn = threading.Lock()
         self._timings = Timings(0.0, 0.0, 0.0, 0)
         self._drawn: Drawn | None = None
         self._shown = [(0, 0)] * count  # of each, by its steps: characters and tokens
@@ -234,13 +237,18 @@ class BatchGeneration(BatchLoop, Iterator[dict[int, Step]]):
     def __next__(self) -> dict[int, Step]:
         if not self.rows:
             raise StopIteration
-        with self._turn.taken():
-            if self._drawn is None:
-                texts = self._question()
-                began = perf_counter()
-                logits = checked_answer(self._model(texts))
-                self._draw(logits, perf_counter() - began)
-            return self._settle()
+        if self._turn.locked():
+            raise RuntimeError(BUSY)
+        with self._turn:
+            try:
+                if self._drawn is None:
+                    texts = self._question()
+                    began = perf_counter()
+                    logits = checked_answer(self._model(texts))
+                    self._draw(logits, perf_counter() - began)
+                return self._settle()
+            except ENDS as error:
+                raise lost(error) from error
 
     def run(self) -> Self:
         """Goes on to the end of all texts and gives the generation itself.
@@ -267,14 +275,19 @@ class AsyncBatchGeneration(BatchLoop, AsyncIterator[dict[int, Step]]):
     async def __anext__(self) -> dict[int, Step]:
         if not self.rows:
             raise StopAsyncIteration
-        with self._turn.taken():
-            if self._drawn is None:
-                await self._asking.settled()
-                texts = self._question()
-                began = perf_counter()
-                logits = await self._asking.ask(self._model, texts)
-                self._draw(logits, perf_counter() - began)
-            return self._settle()
+        if self._turn.locked():
+            raise RuntimeError(BUSY)
+        with self._turn:
+            try:
+                if self._drawn is None:
+                    await self._asking.settled()
+                    texts = self._question()
+                    began = perf_counter()
+                    logits = await self._asking.ask(self._model, texts)
+                    self._draw(logits, perf_counter() - began)
+                return self._settle()
+            except ENDS as error:
+                raise lost(error) from error
 
     async def run(self) -> Self:
         """Goes on to the end and gives the generation itself; see `BatchGeneration.run`."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -126,34 +124,16 @@ class Window:
         return self._ids[self.dropped :]
 
 
-class Turn:
-    """The turn of one step at a time. A second one meanwhile is an error, not a wait: whoever asks for two at
-    once expects two tokens, of which the second needs the first.
+BUSY = "the generation is in use by another call: ask for one step after another"
+"""A second step at once is an error, not a wait: whoever asks for two expects two tokens, of which the second
+needs the first."""
 
-    A StopIteration of the model, or of another function of the caller's, would end the text as if it were
-    done, and so becomes a RuntimeError, as in generators (PEP 479).
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()  # for a `with` of its own, into which no Ctrl-C comes
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """While one step is made."""
-        if self.lock.locked():
-            raise RuntimeError("the generation is in use by another call: ask for one step after another")
-        ended: Exception | None = None
-        with self.lock:
-            try:
-                yield
-            except (StopIteration, StopAsyncIteration) as error:
-                ended = error
-        if ended is not None:  # `from` it contextlib would take for the StopIteration itself
-            raise lost(ended)
+ENDS = (StopIteration, StopAsyncIteration)
+"""What would end a text as if it were done, where the model or another function of the caller's raises it."""
 
 
-def lost(error: Exception) -> RuntimeError:
-    """In place of an exception that would pass for an end."""
+def lost(error: BaseException) -> RuntimeError:
+    """In place of such an exception, as in generators (PEP 479)."""
     return RuntimeError(f"the model, or a function beside it, raised {type(error).__name__}")
 
 

@@ -7,6 +7,7 @@ sequences.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from time import perf_counter
@@ -14,17 +15,19 @@ from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from rheostat.generation_model import (
+    BUSY,
+    ENDS,
     Asking,
     IncrementalModel,
     Mask,
     Model,
     PromptIds,
     Timings,
-    Turn,
     Window,
     check_that_it_ends,
     checked_answer,
     checked_mask,
+    lost,
 )
 from rheostat.params import SamplingParams, require
 from rheostat.recording import Recorder, Target
@@ -67,7 +70,7 @@ class Loop:
         self._is_warm = False  # whether an incremental model has read all but the last id
         self._logits: Any = None
         self._timings = Timings(0.0, 0.0, 0.0, 0)
-        self._turn = Turn()
+        self._turn = threading.Lock()  # of one step at a time; `with` a lock, Ctrl-C comes before or inside
         self._recorder: Recorder | None = None
         if record is not None:
             told = self._sequence.vocab_size if self._is_sized else None
@@ -149,13 +152,15 @@ class Loop:
         """The call that gives the next row, and its argument. Until that row is taken the model counts as
         cold, so that after a failure it starts from all ids again.
         """
-        window = self._window
-        is_warm, self._is_warm = self._is_warm and _READERS.get(id(self._model)) is self, False
-        _READERS[id(self._model)] = self
-        # A cache is filled anew when tokens are dropped, so then half of them go.
-        if (window.follow(self._sequence) | window.slide(self._incremental)) or not is_warm:
-            return (self._model.start if self._incremental else self._model), window.seen()
-        return self._model.next, window.last
+        window, model = self._window, self._model
+        moved = window.follow(self._sequence)
+        if not self._incremental:
+            window.slide(halve=False)
+            return model, window.seen()
+        moved |= window.slide(halve=True)  # a cache is filled anew then, so half of the tokens go
+        is_warm, self._is_warm = self._is_warm and _READERS.get(id(model)) is self, False
+        _READERS[id(model)] = self
+        return (model.next, window.last) if is_warm and not moved else (model.start, window.seen())
 
     def _take(self, row: Any, seconds: float) -> Step:
         """A token of the row; `seconds` is what the model took for it."""
@@ -198,11 +203,16 @@ class Generation(Loop, Iterator[Step]):
     def __next__(self) -> Step:
         if self.finish_reason is not None:
             raise StopIteration
-        with self._turn.taken():
-            ask, argument = self._question()
-            began = perf_counter()
-            row = checked_answer(ask(argument))
-            return self._take(row, perf_counter() - began)
+        if self._turn.locked():
+            raise RuntimeError(BUSY)
+        with self._turn:
+            try:
+                ask, argument = self._question()
+                began = perf_counter()
+                row = checked_answer(ask(argument))
+                return self._take(row, perf_counter() - began)
+            except ENDS as error:
+                raise lost(error) from error
 
     def run(self) -> Self:
         """Goes on to the end and gives the generation itself.
@@ -229,12 +239,17 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
     async def __anext__(self) -> Step:
         if self.finish_reason is not None:
             raise StopAsyncIteration
-        with self._turn.taken():
-            await self._asking.settled()
-            ask, argument = self._question()
-            began = perf_counter()
-            row = await self._asking.ask(ask, argument)
-            return self._take(row, perf_counter() - began)
+        if self._turn.locked():
+            raise RuntimeError(BUSY)
+        with self._turn:
+            try:
+                await self._asking.settled()
+                ask, argument = self._question()
+                began = perf_counter()
+                row = await self._asking.ask(ask, argument)
+                return self._take(row, perf_counter() - began)
+            except ENDS as error:
+                raise lost(error) from error
 
     async def run(self) -> Self:
         """Goes on to the end and gives the generation itself; see `Generation.run`."""
