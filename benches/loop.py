@@ -2,7 +2,7 @@
 
 A clock stands around the model's forward pass: what lies between two passes is sampling, text and the host's
 own loop. The ways take turns, so that what else the machine does meets all of them, and medians over the
-tokens are given. `python benches/loop.py [--tokens 64] [--rounds 3]` prints Markdown.
+tokens are given. `make bench-loop` prints Markdown; it is `python benches/loop.py [--tokens 64] [--rounds 3]`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -207,9 +208,9 @@ def machine(names: list[str]) -> str:
     cpu = next(
         (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
     )
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    load = f"load {os.getloadavg()[0]:.1f}"
-    return f"{cpu}, {os.cpu_count()} CPUs, {load}; Python {platform.python_version()}, {', '.join(versions)}"
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    host = f"{cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    return f"`make bench-loop` on an {host}; Python {platform.python_version()}, {versions}; {date.today()}"
 
 
 def main() -> None:
@@ -229,9 +230,10 @@ def main() -> None:
         host = HOSTS[name]()
         for way, model, between in measure(host, options.tokens, options.rounds):
             share = between / (model + between)
+            speed = 1 / (model + between)
             print(
-                f"| {host.name} | {way} | {1 / (model + between):.1f} | {model * 1e3:.2f} "
-                f"| {between * 1e6:.0f} | {share:.1%} |",
+                f"| {host.name} | {way} | {speed:,.{0 if speed >= 1000 else 1}f} | {model * 1e3:.2f} "
+                f"| {between * 1e6:,.0f} | {share:.1%} |",
                 flush=True,
             )
         calls.append((host.name, *call(host, options.tokens)))

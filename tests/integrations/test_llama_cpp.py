@@ -92,7 +92,7 @@ def test_a_gguf_file_is_a_model_of_the_command_line(llm, capsys, tmp_path):
     assert capsys.readouterr().out == generate(llm, PROMPT, GREEDY.replace(max_tokens=8)).run().text
     model = load(llm.model_path)
     assert (model.context_length, load(llm.model_path, n_ctx=512).context_length) == (tiny_gguf.CONTEXT, 512)
-    assert main([*asked, str(tmp_path / "none.gguf")]) == 1
+    assert main([*asked, str(tmp_path / "none.gguf")]) == 2
     assert "none.gguf: No such file or directory" in capsys.readouterr().err
 
 

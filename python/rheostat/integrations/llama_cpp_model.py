@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+from array import array
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -78,7 +79,7 @@ class LlamaModel:
         self.table, self.eos_token_id = vocabulary(llm)
         self.vocab_size = int(llm.n_vocab())
         self.context_length = int(llm.n_ctx())
-        self._ids: list[int] = []  # what was read
+        self._ids = array("i")  # what was read
 
     def encode(self, text: str) -> list[int]:
         """The ids of a prompt, as `create_completion` reads it: special tokens by their text, and at the
@@ -94,22 +95,25 @@ class LlamaModel:
                 "prompt_ids must hold at least one token for llama.cpp, got none", "prompt_ids", ids
             )
         self.llm.reset()
-        self._ids, _readers[self.llm] = [], ref(self)
+        self._ids, _readers[self.llm] = array("i"), ref(self)
         return self._read(ids)
 
     def next(self, id: int) -> NDArray[np.float32]:
         """Reads one more."""
-        reader = _readers.get(self.llm)
-        own = reader is not None and reader() is self
-        if not own or not np.array_equal(self.llm.input_ids[: self.llm.n_tokens], self._ids):
-            return self.start([*self._ids, id])
-        return self._read([id])
+        return self._read([id]) if self._is_where_it_was() else self.start([*self._ids, id])
+
+    def _is_where_it_was(self) -> bool:
+        """Whether nothing else was read with the `Llama` meanwhile, by another LlamaModel or the host."""
+        llm, count, reader = self.llm, len(self._ids), _readers.get(self.llm)
+        if reader is None or reader() is not self or llm.n_tokens != count:
+            return False
+        return bool((llm.input_ids[:count] == np.frombuffer(self._ids, np.intc)).all())
 
     def _read(self, ids: list[int]) -> NDArray[np.float32]:
         import llama_cpp
 
         self.llm.eval(ids)
-        self._ids += ids
+        self._ids.extend(ids)
         logits = llama_cpp.llama_get_logits_ith(self.llm.ctx, -1)
         address = ctypes.addressof(logits.contents)
         memory: Any = (ctypes.c_float * self.vocab_size).from_address(address)
