@@ -2,7 +2,7 @@
 
 A clock stands around the model's forward pass: what lies between two passes is sampling, text and the host's
 own loop. The ways take turns, so that what else the machine does meets all of them, and medians over the
-tokens are given. `make bench-loop` prints Markdown; it is `python benches/loop.py [--tokens 64] [--rounds 3]`.
+tokens are given. `make bench-loop` prints Markdown; it is `python benches/loop.py --tokens 64 --rounds 3`.
 """
 
 from __future__ import annotations
