@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import pickle
 import subprocess
 import sys
 
@@ -60,6 +61,20 @@ def test_the_logits_are_the_same_on_any_number_of_threads():
         for count in ("1", "2")
     }  # fmt: skip
     assert len(told) == 1
+
+
+def test_a_model_can_be_sent_to_another_process_and_describes_itself(model):
+    ids = model.encode("The default is")
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again(ids), model(ids))
+    assert again.encode("The default is") == ids
+    assert repr(model) == f"<Model of {model.info['parameters']:,} parameters, 1,024 tokens>"
+
+
+@pytest.mark.parametrize("ids", [[1, 2.0], "ab", [None]])
+def test_ids_are_integers(model, ids):
+    with pytest.raises(TypeError, match="token ids must be integers, got "):
+        model(ids)
 
 
 def test_the_example_runs():

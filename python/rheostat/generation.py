@@ -36,7 +36,7 @@ def generate(
         params: SamplingParams, with stops, limits and EOS ids.
         table: TokenTable, the bytes of every token; None for ids without text.
         vocab_size: the number of tokens; the table's length, or without a table that of the first row, where
-            it is not given.
+            it is not given. What of a row is beyond it is forbidden: heads are padded.
         stream: which of the sequences of one seed this is, an integer in [0, 2**64).
         context: at `params.context_length`, "error" ends the text (and a longer prompt is an error); "slide"
             drops the oldest tokens, so that the model never sees more: one at a time, of an incremental model

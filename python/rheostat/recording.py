@@ -11,7 +11,8 @@ told it), `seed`, `stream`, `prompt_length` and `prompt` (a digest of its ids). 
     S           the sum of their integer weights
     logits      a digest of the row's bits as float32: 64 bits of BLAKE2b
 
-`kept` and `S` are the reference's own, so a step with a record costs some milliseconds.
+`kept` and `S` are the reference's own, so a step with a record costs milliseconds, some 20 at 49,152 tokens.
+They count as sampling, and pass in the event loop's thread where there is one.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import os
 import weakref
 
 import numpy as np
@@ -91,6 +92,7 @@ def test_a_gguf_file_is_a_model_of_the_command_line(llm, capsys, tmp_path):
     assert main([*asked, llm.model_path]) == 0
     assert capsys.readouterr().out == generate(llm, PROMPT, GREEDY.replace(max_tokens=8)).run().text
     model = load(llm.model_path)
+    assert model.llm.n_threads_batch == max(os.cpu_count() // 2, 1)
     assert (model.context_length, load(llm.model_path, n_ctx=512).context_length) == (tiny_gguf.CONTEXT, 512)
     assert main([*asked, str(tmp_path / "none.gguf")]) == 2
     assert "none.gguf: No such file or directory" in capsys.readouterr().err

