@@ -123,7 +123,7 @@ def test_the_version_names_the_law(cli):
         (("count", "x\udcff", *STAND_IN), 2, "the text must be text in UTF-8"),
         (("count", "--file", BINARY), 2, f"{BINARY} must be text in UTF-8; its byte"),
         (("generate", "x", "--params", BINARY), 2, f"{BINARY} must be text in UTF-8; its byte"),
-        (("generate", "x", "--model", BINARY), 2, "path must be that of a model that lab.save wrote, got"),
+        (("generate", "x", "--model", BINARY), 2, f"{BINARY} holds no model that"),
         (("count", "x", "--context-length", "-5"), 2, "--context-length must be at least 1, got -5"),
         (("generate", "x", *STAND_IN, "--record", "/dev/full"), 1, "what was to be written: No space left"),
         (("count", "x", "--file", "y"), 2, "give the text or --file, not both"),

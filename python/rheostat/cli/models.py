@@ -35,7 +35,10 @@ class Runnable(Protocol):
 def _box(path: Path | None = None) -> Any:
     from rheostat import lab  # here, since few commands need it
 
-    return lab.load(path).reader()
+    try:
+        return lab.load(path)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _smollm2() -> Any:
@@ -83,7 +86,7 @@ def load(name: str) -> Any:
     if not isinstance(model.table, Table):
         kind = type(model.table).__name__
         raise UsageError(f"the model {name} must have a TokenTable as its table, got {kind}")
-    return model
+    return model.reader() if hasattr(model, "reader") else model  # which keeps what it has read
 
 
 def _known() -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from operator import index
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rheostat import TokenTable
-from rheostat.errors import KnobError
 from rheostat.lab import network
 from rheostat.lab.network import Array, Parameters
 from rheostat.lab.reader import Reader
@@ -174,8 +173,8 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
     """The model in the box, or one that `save` wrote.
 
     Raises:
-        KnobError: the file is another.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
+        ValueError: it holds no model.
     """
     source = Path(path) if path is not None else files("rheostat.lab") / WEIGHTS
     try:
@@ -183,12 +182,11 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
             arrays = {name: stored[name] for name in stored.files}
         info = json.loads(arrays.pop("info").item())
         merges = [(int(a), int(b)) for a, b in arrays.pop("merges")]
-        parameters = {}
-        for name, value in arrays.items():
-            if not name.endswith(".scale"):
-                scale = arrays.get(f"{name}.scale")
-                parameters[name] = value if scale is None else value * scale
-        return Model(Vocabulary(merges), parameters, info)
-    except (AttributeError, BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
-        message = f"path must be that of a model that lab.save wrote, got {source}"
-        raise KnobError(message, "path", path) from error
+    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
+        raise ValueError(f"{source} holds no model that rheostat has trained") from None
+    parameters = {}
+    for name, value in arrays.items():
+        if not name.endswith(".scale"):
+            scale = arrays.get(f"{name}.scale")
+            parameters[name] = value if scale is None else value * scale
+    return Model(Vocabulary(merges), parameters, info)
