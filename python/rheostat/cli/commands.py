@@ -80,7 +80,7 @@ def run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if os.environ.get("RHEOSTAT_TRACEBACK"):
             raise
-        print(f"rheostat {parsed.command}: {_sentence(error)}", file=sys.stderr)
+        print(f"rheostat {parsed.command}: {sentence(error)}", file=sys.stderr)
         return USAGE if _is_of_the_command_line(error) else FAILED
 
 
@@ -91,7 +91,7 @@ def _is_of_the_command_line(error: Exception) -> bool:
     return isinstance(error, UsageError) or (isinstance(error, OSError) and error.filename is not None)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """What is wrong, on one line; an error that is not meant for a user also names its kind."""
     said = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror is not None:
