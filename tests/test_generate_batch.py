@@ -50,7 +50,7 @@ def even(ids):
     return np.array([0x555], np.int32) if len(ids) % 2 else None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS, st.integers(1, 7), st.sets(st.integers(1, 12)), st.sampled_from(["error", "slide"]))
 def test_each_text_is_the_one_that_it_is_alone(texts, max_rows, failures, context):
     prompts = [prompt for prompt, _ in texts]
