@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append(_measured(name, row, temperature, others, arguments.seconds))
     terminal.progress("")
     machine = {
-        "machine": _processor(),
+        "machine": processor(),
         "versions": {name: version(name) for name in ("numpy", "torch") if find_spec(name) is not None},
         "python": platform.python_version(),
         **rheostat.build_info(),
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _processor() -> str:
+def processor() -> str:
     """Its name, where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

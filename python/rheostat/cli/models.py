@@ -45,7 +45,7 @@ DEFAULT = "box"
 NEEDED = ("table", "context_length", "eos_token_id", "encode")
 
 
-def add_option(parser: argparse.ArgumentParser) -> None:
+def add_option(parser: argparse._ActionsContainer) -> None:
     """`--model`."""
     says = f"{_known()}; {DEFAULT} unless given"
     parser.add_argument("--model", default=DEFAULT, metavar="NAME", help=says)
