@@ -118,6 +118,7 @@ def test_a_random_search_prunes_and_shows_it(cli):
         ),
         (("--vary", "top_p=0.5,1", "--set", "top_k=x"), "top_k takes a whole number, got x"),
         (("--vary", "top_p=0.5,1", "--set", "top_q=1"), "top_q is no decoding knob that has single values; "),
+        (("--vary", "top_p=0.5,1", "--set", "top_k"), "--set must be NAME=VALUE, as in max_tokens=50, "),
         (("--vary", "top_p=0.5,1", "--workers", "0"), "--workers must be at least 1, got 0"),
         (("--vary", "top_p=0.5,1", "--texts", "0"), "texts must be at least 1, got 0"),
         (("--vary", "top_p=0.5,1", *STAND_IN), "say what is best: --goal METRIC or METRIC=VALUE, with one"),

@@ -180,6 +180,9 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
     if not arguments.vary:
         raise UsageError("name a knob to vary, as in rheostat sweep --vary temperature=0.2:1.5")
+    for text in arguments.fixed:
+        if not all(text.partition("=")):
+            raise UsageError(f"--set must be NAME=VALUE, as in max_tokens=50, got {text}")
     subject = _training(arguments) if arguments.corpus else _decoding(arguments)
     spaces = read_spaces(arguments.vary, subject.kinds, subject.kind)
     twice = [space.name for space in spaces if space.name in _names(arguments.fixed)]
