@@ -50,7 +50,7 @@ SWEEPS = {
     ),
     "context_length": Measured(
         "context_length=2,4,8,16,32,64", BASE | {"temperature": 0.8}, 8,
-        ("perplexity", "tokens_per_second"),
+        ("perplexity", "bits_per_byte"),
         ("perplexity", "bits_per_byte", "distinct_2", "tokens_per_second"),
     ),
     "max_tokens": Measured(
@@ -67,7 +67,7 @@ SWEEPS = {
 
 def measured(what: Measured) -> tuple[sweep.Plan, list[sweep.Row]]:
     """The sweep, its rows in the order of the knob's values."""
-    subject = sweep.Decoding(lab.load(), "box", what.base, texts=what.texts)
+    subject = sweep.Decoding(lab.load().reader(), "box", what.base, texts=what.texts)
     spaces = sweep.read_spaces([what.vary], subject.kinds, subject.kind)
     plan = sweep.Plan(subject, spaces, sweep.read_goal("perplexity", subject.metrics))
     with tempfile.TemporaryDirectory() as folder:

@@ -40,7 +40,8 @@ Text from a language model on a CPU, with every decoding knob, exact and reprodu
 EPILOG = """\
 Each command has more to tell: rheostat generate --help.
 
-exit status: 0 done; 1 failed, or a difference was found; 2 the command line is wrong; 130 Ctrl-C.
+exit status: 0 done; 1 failed, or a difference was found; 2 the command line is wrong, or a file it names is
+not there; 130 Ctrl-C; 141 the reader of its pipe has gone.
 An error is one sentence; RHEOSTAT_TRACEBACK=1 shows where it came from.
 """
 
@@ -90,14 +91,21 @@ def run(arguments: Sequence[str] | None) -> int:
         if os.environ.get("RHEOSTAT_TRACEBACK"):
             raise
         print(f"rheostat {parsed.command}: {sentence(error)}", file=sys.stderr)
-        return USAGE if isinstance(error, UsageError | KnobError) else FAILED
+        return USAGE if _is_of_the_command_line(error) else FAILED
+
+
+def _is_of_the_command_line(error: Exception) -> bool:
+    """Whether other words of the user's would help. A row of logits is the model's."""
+    if isinstance(error, KnobError):
+        return error.argument != "logits"
+    return isinstance(error, UsageError) or (isinstance(error, OSError) and error.filename is not None)
 
 
 def sentence(error: Exception) -> str:
     """What is wrong, on one line; an error that is not meant for a user also names its kind."""
     said = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename or 'what was to be written'}: {error.strerror}"
     if said and isinstance(error, UsageError | FailedError | KnobError | LogitsError | OSError | ImportError):
         return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -270,7 +270,8 @@ def _usual_goal(subject: Subject) -> str:
     if subject.reported is not None:
         return subject.reported
     model = getattr(subject, "model", None)
-    usual = getattr(model, "info", {}).get("bits_per_byte")
+    info = getattr(getattr(model, "model", model), "info", None)  # of the box's reader the model has it
+    usual = info.get("bits_per_byte") if isinstance(info, dict) else None
     if usual is None:
         names = ", ".join(metric.name for metric in subject.metrics)
         raise UsageError(f"say what is best: --goal METRIC or METRIC=VALUE, with one of {names}")

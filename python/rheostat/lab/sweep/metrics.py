@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import rheostat
-from rheostat.generation_over import IncrementalModel
+from rheostat.generation_model import IncrementalModel
 
 Ids = Sequence[int]
 
