@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from rheostat import lab
-from rheostat.cli import terminal, train_options, train_views
+from rheostat.cli import corpus, terminal, train_options, train_views
 from rheostat.cli.errors import UsageError
 
 INTERRUPTED = 130
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out
     checkpoint = out.with_suffix(".checkpoint.npz")
     _check_places(arguments, checkpoint)
-    texts = [_text(name) for name in arguments.corpus]
+    texts = [corpus.read(name) for name in arguments.corpus]
     knobs = _knobs(arguments, checkpoint)
     try:
         with train_views.view(knobs, arguments.quiet) as view:
@@ -102,24 +101,6 @@ def _check_places(arguments: argparse.Namespace, checkpoint: Path) -> None:
     for option, path in (("--out", out), ("--plot", _curves(arguments))):
         if path.exists() and not checkpoint.exists():
             raise UsageError(f"{path} is there already: --force writes over it, {option} names another file")
-
-
-def _text(name: str) -> str:
-    """What a file holds, or for "-" standard input, with ends of lines as \\n."""
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{name}: {error.strerror}") from error
-    shown = "standard input" if name == "-" else name
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{shown} is not UTF-8: byte 0x{data[error.start]:02x} at {error.start:,} fits no character"
-        ) from error
-    if not text.strip():
-        raise UsageError(f"{shown} is empty")
-    return text.replace("\r\n", "\n")
 
 
 def _knobs(arguments: argparse.Namespace, checkpoint: Path) -> lab.TrainingKnobs:
