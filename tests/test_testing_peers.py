@@ -62,6 +62,7 @@ def test_a_table_has_a_line_for_each_cause_of_each_setting(installed, capsys):
     assert any(
         line.startswith("| temperature=0 | 0 of ") and "| right | | | | p = 1 |" in line for line in lines
     )
+    assert "- top_k=3: `ties(x)`" in lines
     assert "Stops, by `shows_all(stops, pieces)`:" in lines
     assert any("**missed**: it does not see a stop | `['" in line for line in lines)
     assert any(line.endswith("| right | | | | |") for line in lines)

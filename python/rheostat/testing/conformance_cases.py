@@ -120,6 +120,7 @@ def cases() -> list[Case]:
 
 
 def softmaxes() -> Iterator[Case]:
+    """Softmax and its logarithm at several temperatures."""
     for row in ROWS:
         for temperature in (1.0, 0.3) if row in LONG else (1.0, 0.3, 1.5, 100.0, 0, 1e-30):
             yield {"call": "softmax", "row": row, "temperature": temperature}
@@ -128,6 +129,7 @@ def softmaxes() -> Iterator[Case]:
 
 
 def sets() -> Iterator[Case]:
+    """What filters keep, together and one by one."""
     for at, row in enumerate(ROWS):
         for number, knobs in enumerate(FILTERS):
             if (at + number) % 2 == 0 or number < 2:
@@ -138,6 +140,7 @@ def sets() -> Iterator[Case]:
 
 
 def shaped() -> Iterator[Case]:
+    """Logits after masks, biases and penalties, over a history."""
     for at, row in enumerate(["bell 15", "bell 16", "bell 17", "bell 257", "eight values 513", "recorded 2"]):
         for number, knobs in enumerate(SHAPES):
             if (at + number) % 2 == 0:
@@ -145,6 +148,7 @@ def shaped() -> Iterator[Case]:
 
 
 def tokens() -> Iterator[Case]:
+    """Tokens by position, and several without replacement."""
     for at, row in enumerate(ROWS):
         for number in (at % 6, 6 + at % 6, 12 + at % 5):
             knobs = FILTERS[number] | {"seed": 11, "stream": at}
@@ -154,12 +158,14 @@ def tokens() -> Iterator[Case]:
 
 
 def scores() -> Iterator[Case]:
+    """Log-probabilities and ranks."""
     for at, (row, recipe) in enumerate(ROWS.items()):
         ids = [0, recipe["n"] - 1, recipe["n"] // 2]
         yield {"call": "logprobs", "row": row, "token_ids": ids, "top": 5, "knobs": FILTERS[at % 7]}
 
 
 def drafts() -> Iterator[Case]:
+    """What stays of a draft."""
     params = {"top_p": 0.95, "temperature": 1.5, "frequency_penalty": 0.3}
     for row in ("bell 15", "bell 257", "eight values 513", "recorded 0"):
         for method in ("match", "lossless"):
@@ -175,6 +181,7 @@ def drafts() -> Iterator[Case]:
 
 
 def sequences() -> Iterator[Case]:
+    """Samplers, alone and in a batch, with all that they tell."""
     for row in ("bell 257", "eight values 513", "recorded 0", "recorded 5", "masked 600"):
         for params in SEQUENCES:
             yield {"call": "sampler", "row": row, "steps": 12, "prompt_ids": [0, 3, 0], "params": params}
@@ -183,6 +190,7 @@ def sequences() -> Iterator[Case]:
 
 
 def streams() -> Iterator[Case]:
+    """Stops: written by hand, and drawn."""
     for case in STOPS:
         yield {"call": "stops", "kind": "text", "tie": "first", "include": False, "armed_from": 0} | case
     for seed in range(24):

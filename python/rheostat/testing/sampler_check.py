@@ -94,7 +94,7 @@ def check_sampler(
 ) -> SamplerReport:
     """Runs a sampler over rows that tell samplers apart, and says by which cause it keeps other tokens.
 
-    The right kept set is the one that the law gives for these knobs, in exact integers. Some 150 rows are
+    The right kept set is the one that the law gives for these knobs, in exact integers. Some 120 rows are
     generated and six were recorded from a real model: ties, boundaries, peaks, masks, long flat tails.
 
     Args:

@@ -18,7 +18,7 @@ MOST_FOR_DRAWS = 12
 
 
 def rows_for_sets() -> list[Row]:
-    """Some 150 rows of 1 to 4096 tokens: equal ones, ties at every cut, near boundaries, peaks, masks, real
+    """Some 130 rows of 1 to 4096 tokens: equal ones, ties at every cut, near boundaries, peaks, masks, real
     rows.
     """
     return [

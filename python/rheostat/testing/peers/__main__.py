@@ -46,6 +46,11 @@ def table(program: Program) -> Iterator[str]:
             cause = f"**{difference.cause}**: it {difference.what}"
             count = f"{difference.rows} of {report.rows}"
             yield f"| {setting.name} | {count} | {cause} | {row} | {theirs} | {right} | {draws} |"
+    yield ""
+    yield "What is called with a row `x`:"
+    yield ""
+    for setting in program.settings:
+        yield f"- {setting.name}: `{setting.code}`"
     for matcher in program.matchers:
         yield ""
         yield f"Stops, by `{matcher.code}`:"
