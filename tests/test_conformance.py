@@ -128,6 +128,14 @@ def test_one_bit_is_told_with_its_place():
     assert "row='bell 257'" in found.first
 
 
+def test_another_type_and_another_number_of_items_are_told():
+    def log_softmax(logits, **knobs):
+        return rheostat.log_softmax(logits, **knobs).astype(np.float64)
+
+    found = conformance.check(api=with_fault(log_softmax=log_softmax))
+    assert found.first.endswith("Part 0, result: float64 here, float32 in the reference.")
+
+
 def test_what_a_call_raises_is_told():
     def choose(logits, n, **knobs):
         raise ZeroDivisionError("mine")

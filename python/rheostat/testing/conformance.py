@@ -136,8 +136,10 @@ def _first_difference(ours: Any, wanted: Any) -> str:
         return f"{ours!r} here, {wanted!r} in the reference."
     if ours.size != wanted.size:
         return f"{ours.size} items here, {wanted.size} in the reference; {_ends(ours)} and {_ends(wanted)}."
-    bits = f"<u{ours.dtype.itemsize}"
-    at = int(np.argmax(ours.astype(ours.dtype.newbyteorder("<")).view(bits) != wanted.view(bits)))
+    if ours.dtype != wanted.dtype:
+        return f"{ours.dtype} here, {wanted.dtype} in the reference."
+    bits = f"u{ours.dtype.itemsize}"
+    at = int(np.argmax(ours.view(bits) != wanted.view(bits)))
     return f"item {at} is {ours[at]!r} here, {wanted[at]!r} in the reference."
 
 
