@@ -67,6 +67,19 @@ def test_a_right_sampler_passes_in_every_form_of_answer(returns):
     assert check_sampler(fn, knobs, returns=returns).ok
 
 
+@pytest.mark.parametrize("knobs", [{}, {"temperature": 0.5}, {"temperature": 0}, {"min_p": 0.01}], ids=repr)
+def test_probabilities_below_every_weight_are_no_difference(knobs):
+    """A wide row has tokens whose probability is a float32 above 0, and whose integer weight is 0."""
+    temperature = knobs.get("temperature", 1.0)
+
+    def fn(x):
+        mask = np.isin(np.arange(x.size), rheostat.kept(x, **knobs))
+        return rheostat.softmax(np.where(mask, x, np.float32(-np.inf)), temperature=temperature)
+
+    report = check_sampler(fn, knobs, returns="probabilities")
+    assert report.ok, str(report)
+
+
 def test_a_right_draw_passes_and_says_how_sure_that_is():
     knobs = {"temperature": 1.2, "top_p": 0.9}
     counter = iter(range(10**9))
@@ -334,6 +347,7 @@ def test_shrinking_leaves_what_is_needed():
         ({"draws": 10}, "draws must be in [100, 10000000], got 10"),
         ({"false_alarm": 0}, "false_alarm must be in (0, 1), got 0"),
         ({"rows": []}, "rows must hold at least one row, got none"),
+        ({"rows": [[[1.0, 2.0]] * 2]}, "rows must hold rows, (vocab,), got shape (2, 2) in it"),
         ({"rows": [[-np.inf]]}, "logits must have a finite value in every row, got none in row 0"),
         ({"fn": lambda x: [x.size]}, "fn must return ids in [0, 1), got 1 to 1"),
         ({"fn": lambda x: 7, "returns": "token"}, "fn must return a token in [0, "),

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     """What it raised instead."""
 
 
-def answers_of(fn: Callable[[Row], Any], x: Row, returns: str) -> Answer:
+def answers_of(fn: Callable[[Row], Any], x: Row, returns: str, temperature: float) -> Answer:
     """What fn keeps of a row; TypeError where that is of another kind than `returns` says."""
     try:
         given = fn(x.copy())
@@ -59,8 +59,8 @@ def answers_of(fn: Callable[[Row], Any], x: Row, returns: str) -> Answer:
         return Answer(np.flatnonzero(array))
     if returns == "logits":
         return Answer(np.flatnonzero(array > -np.inf))
-    # What the law weighs at nothing, a float32 may still have a probability for.
-    ids = np.flatnonzero((array > 0) & (law.integer_weights(x, 1e30) > 0))
+    # A float32 may have a probability for what the law weighs at nothing, and calls not kept here.
+    ids = np.flatnonzero((array > 0) & (law.integer_weights(x, temperature or 1.0) > 0))
     return Answer(ids, array.astype(np.float64))
 
 

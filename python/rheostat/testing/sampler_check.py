@@ -145,7 +145,7 @@ def check_sampler(
         asks: Callable[[Row], Answer] = lambda x: drawn_sets(fn, x, draws)  # noqa: E731
         draw = fn
     else:
-        asks = lambda x: answers_of(fn, x, returns)  # noqa: E731
+        asks = lambda x: answers_of(fn, x, returns, judge.knobs.temperature)  # noqa: E731
     differences = _differences(asks, judge, tried, returns)
     tests = None
     if draw is not None:
@@ -157,7 +157,10 @@ def check_sampler(
 
 def _row(row: Any) -> Row:
     """A caller's row, checked as everywhere."""
-    return check_row(as_logits(row)[0], 0)
+    x, is_row = as_logits(row)
+    if not is_row:
+        raise KnobError(f"rows must hold rows, (vocab,), got shape {x.shape} in it", "rows", x.shape)
+    return check_row(x, 0)
 
 
 def _judge(knobs: Mapping[str, Any], returns: str) -> tuple[Judge, dict[str, Any]]:
