@@ -106,7 +106,6 @@ model: install ## train the model in the box again, from the text of Python 3.11
 conformance: install ## write the digests of all results anew, from the reference, and compare the wheel with them
 	@$(STEP) 'the reference writes, the wheel agrees' $(BIN)/python -m rheostat.testing.conformance \
 	  --write --file python/rheostat/testing/conformance.json
-	@git diff --stat -- python/rheostat/testing/conformance.json
 
 lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
