@@ -26,7 +26,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
-PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.np[yz]' -o -name '*.json')
 WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE THIRD-PARTY.txt
 
 ##@ Use
@@ -103,6 +103,10 @@ model: install ## train the model in the box again, from the text of Python 3.11
 	@$(STEP) 'training' env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(BIN)/python -m rheostat.lab.train --out python/rheostat/lab/weights.npz
 
+conformance: install ## write the digests of all results anew, from the reference, and compare the wheel with them
+	@$(STEP) 'the reference writes, the wheel agrees' $(BIN)/python -m rheostat.testing.conformance \
+	  --write --file python/rheostat/testing/conformance.json
+
 lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
 	@for name in dev hosts; do \
@@ -141,4 +145,4 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	@touch $@
 
 .PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-loop bench-quick bench-report
-.PHONY: bench-counts roofline bars model lock clean
+.PHONY: bench-counts roofline bars model conformance lock clean
