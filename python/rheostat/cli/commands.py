@@ -11,18 +11,26 @@ from functools import partial
 
 import rheostat
 from rheostat import KnobError, LogitsError
-from rheostat.cli import bench, count, diff, explain, generate, terminal
+from rheostat.cli import bench, count, diff, explain, generate, play, terminal
 from rheostat.cli.errors import UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
-COMMANDS = {"generate": generate, "explain": explain, "count": count, "bench": bench, "diff": diff}
+COMMANDS = {
+    "generate": generate,
+    "explain": explain,
+    "count": count,
+    "play": play,
+    "bench": bench,
+    "diff": diff,
+}
 
 DESCRIPTION = """\
 Text from a language model on a CPU, with every decoding knob, exact and reproducible.
 
   rheostat generate "Once upon a time"             write on from a prompt
   rheostat explain "Once upon a" --top-p 0.9       what a setting does to the next token
+  rheostat play                                    turn the knobs in a browser
   rheostat count --file prompt.txt                 how long a text is
   rheostat bench                                   how fast a token is here
   rheostat diff a.jsonl b.jsonl                    where two recorded texts part
