@@ -94,6 +94,17 @@ def test_dry_counts_no_repetition_for_what_only_begins_the_text(api):
     assert np.flatnonzero(row).tolist() == [8, 9]
 
 
+def test_biases_of_one_token_are_added_up_the_shortest_sequence_first(api):
+    knobs = {"sequence_bias": {(2, 0, 1): 0.25, (0, 1): -1e8, (1,): 1e8}}
+    assert spec.adjusted({1: np.float32(0)}, SimpleNamespace(**OFF | knobs), [2, 0], []) == {1: 0.25}
+    assert api.process(np.zeros(VOCAB), prompt_ids=[2, 0], **knobs)[1] == 0.25
+
+
+def test_a_share_that_is_reached_exactly_is_reached(api):
+    kept, _ = spec.kept(np.zeros(4), SimpleNamespace(**OFF | {"top_p": 0.5}))
+    assert list(kept) == api.kept(np.zeros(4), top_p=0.5).tolist() == [0, 1]
+
+
 def test_the_cases_reach_every_knob_and_are_seldom_errors():
     for cases in ([case(n, STEPS, list(spec.PRESETS)) for n in CASES], [shaping_case(n) for n in CASES]):
         good = [c for c in cases if shaped(c)]
@@ -115,6 +126,15 @@ def test_the_polynomial_is_that_of_the_implementations_far_down(api):
     rng = np.random.default_rng(3)
     x = np.concatenate([[0], -rng.uniform(0, 75, 600)]).astype(np.float32)
     np.testing.assert_array_equal(bits(api.softmax(x)), bits(np.array(spec.softmax(x, 1.0))))
+
+
+def test_sums_beyond_the_integers_of_a_float64_are_rounded_as_the_page_says(api):
+    x = np.round(np.random.default_rng(8).uniform(-2, 0, 9001), 2).astype(np.float32)
+    assert sum(spec.integer_weights(dict(enumerate(x)), 1.0).values()) > 2**54
+    for name in ("softmax", "log_softmax"):
+        np.testing.assert_array_equal(
+            bits(getattr(api, name)(x)), bits(np.array(getattr(spec, name)(x, 1.0)))
+        )
 
 
 def test_chance_is_numpy_s_philox():
@@ -165,6 +185,26 @@ def test_a_draft_is_verified_as_the_page_says(api, number):
             wanted.append(spec.draw(weights(target[3]), spec.words(**place, position=12)[0]))
         found = api.verify(ids, draft, target, params, method=method, position=9, **place)
         assert found == (len(wanted) - 1, tuple(wanted))
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_the_report_of_a_token_is_that_of_the_page(api, number):
+    rng = np.random.default_rng([7, number])
+    x = (rng.normal(size=100) * 2).astype(np.float32)
+    params = SamplingParams(
+        temperature=0.9, top_k=70, seed=number, report=("entropy", "kept_mass", "raw_logprob")
+    )
+    token = api.Sampler(params, x.size).sample(x)
+    kept, T = spec.kept(x, SimpleNamespace(**OFF | params.knobs()))
+    W, whole, raw = (
+        spec.integer_weights(kept, T),
+        dict(enumerate(x)),
+        spec.integer_weights(dict(enumerate(x)), 1.0),
+    )
+    S, Z = (sum(weights.values()) for weights in (W, spec.integer_weights(whole, T)))
+    assert token.entropy == spec.entropy(W, spec.log_probabilities(kept, T, S))
+    assert token.kept_mass == float(S) / float(Z)
+    assert token.raw_logprob == spec.log_probabilities(whole, 1.0, sum(raw.values()))[token.id]
 
 
 def test_mirostat_steers_as_the_page_says(api):
