@@ -24,6 +24,7 @@ html_copy_source = False
 
 myst_heading_anchors = 3
 highlight_language = "python"
+smartquotes = False  # a quote in a docstring is one of Python's
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

@@ -11,11 +11,12 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rheostat
-from sphinx.application import Sphinx
-from sphinx.pycode import ModuleAnalyzer
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 TITLES = {"Args:": "Arguments", "Returns:": "Returns", "Raises:": "Raises"}
 ITEM = re.compile(r"    (\S[^:]*): (.*)")
@@ -61,9 +62,14 @@ def items(block: list[str]) -> list[str]:
 
 
 def names(text: str) -> str:
-    """The names before a colon, each as code: "prompt_ids, chain and the knobs"."""
-    parts = re.split(r"(, | and (?=the\b)| \.\.\. )", text)
-    return "".join(inline(f"`{part}`") if re.fullmatch(r"\w+", part) else inline(part) for part in parts)
+    """The names before a colon, each as code, those of errors as links: "prompt_ids, chain and the knobs"."""
+    shown = []
+    for part in re.split(r"(, | and (?=the\b)| \.\.\. )", text):
+        if re.fullmatch(r"[a-z_]\w*", part):  # an argument, also where a function has its name
+            shown.append(f"\\ ``{part}``\\ ")
+        else:
+            shown.append(inline(f"`{part}`" if part.isidentifier() else part))
+    return "".join(shown)
 
 
 def inline(text: str) -> str:
@@ -91,6 +97,8 @@ def process(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: 
 
 def field_docstring(name: str) -> str:
     """Of a field of a NamedTuple, whose docstring is in the source alone, and not where the class says."""
+    from sphinx.pycode import ModuleAnalyzer  # here, so that the rest needs no Sphinx
+
     owner, field = name.split(".")[-2:]
     for module in list(sys.modules.values()):
         if not getattr(module, "__name__", "").startswith("rheostat."):

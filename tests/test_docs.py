@@ -84,7 +84,6 @@ def test_what_a_page_shows_of_a_program_is_what_it_prints():
 
 
 def test_docstrings_become_what_a_page_can_show(monkeypatch):
-    pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(str(DOCS))
     from docstrings import convert
 

@@ -1,7 +1,9 @@
 """The playground: what the page is told is what the library gives, and nobody but this machine is told it."""
 
+import errno
 import http.client
 import json
+import os
 import shlex
 import threading
 
@@ -180,5 +182,5 @@ def test_what_is_not_for_it_is_refused(server, method, path, headers, status):
 def test_a_port_that_cannot_be_had_is_one_sentence(cli, server):
     taken = server.server_port
     status, _, err = cli("play", "--model", "stand_in:load", "--no-browser", "--port", taken)
-    assert (status, err) == (2, f"rheostat play: --port {taken}: Address already in use\n")
+    assert (status, err) == (2, f"rheostat play: --port {taken}: {os.strerror(errno.EADDRINUSE)}\n")
     assert cli("play", "--model", "stand_in:load", "--port", 70000)[2].endswith("must be in [0, 65535]\n")

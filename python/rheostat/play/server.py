@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from http import HTTPStatus
@@ -27,6 +28,7 @@ class Server(ThreadingHTTPServer):
     """A playground at 127.0.0.1; port 0 takes a free one. `serve_forever` runs it, `url` says where it is."""
 
     daemon_threads = True
+    allow_reuse_address = os.name != "nt"  # there it would let two servers have one port
 
     def __init__(self, playground: Playground, port: int = 0) -> None:
         self.playground = playground
