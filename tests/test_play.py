@@ -5,12 +5,18 @@ import http.client
 import json
 import os
 import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
 import threading
+import urllib.request
 
 import numpy as np
 import pytest
 import rheostat
-from cli_support import text_of
+from cli_support import environment, text_of
 from rheostat import KnobError, SamplingParams
 from rheostat.cli.presets import PRESETS
 from rheostat.play import Playground, Server
@@ -177,6 +183,32 @@ def test_a_fault_of_the_model_is_500_and_told_on_the_terminal(server, capsys):
 )
 def test_what_is_not_for_it_is_refused(server, method, path, headers, status):
     assert ask(server, method, path, "", **headers)[0] == status
+
+
+def test_a_page_that_is_closed_before_its_answer_comes_is_no_error(server, capsys):
+    body = json.dumps(REQUEST).encode()
+    head = f"POST /api/text HTTP/1.1\r\nHost: localhost:{server.server_port}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=30) as connection:
+            reset = struct.pack("ii", 1, 0)  # close at once, with whatever is under way
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            connection.sendall(head.encode() + body)
+    assert ask(server, "GET", "/")[0] == 200
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_ends_it():
+    arguments = ("-m", "rheostat", "play", "--model", "stand_in:load", "--no-browser")
+    process = subprocess.Popen(
+        [sys.executable, *arguments], env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    url = process.stderr.readline().split()[0]
+    with urllib.request.urlopen(url, timeout=30) as page:
+        assert b"rheostat playground" in page.read()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == (None, "ended\n")
+    assert process.returncode == 0
 
 
 def test_a_port_that_cannot_be_had_is_one_sentence(cli, server):

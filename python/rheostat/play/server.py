@@ -39,6 +39,11 @@ class Server(ThreadingHTTPServer):
         """Where a browser finds it."""
         return f"http://127.0.0.1:{self.server_port}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a page that was closed before its answer came."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Server
