@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 TITLES = {"Args:": "Arguments", "Returns:": "Returns", "Raises:": "Raises"}
-ITEM = re.compile(r"    (\S[^:]*): (.*)")
+BETWEEN = re.compile(r"(, | and (?=the\b)| \.\.\. )")  # the names of an item
 
 
 def convert(text: str) -> list[str]:
@@ -40,8 +40,10 @@ def convert(text: str) -> list[str]:
         lines.append("")
         if title == "Returns":
             lines += [inline(" ".join(line.strip() for line in below)), ""]
-        else:
+        elif title or any(map(item_of, below)):
             lines += items(below)
+        elif below:
+            lines += [".. code-block:: text", "", *below, ""]
     return lines
 
 
@@ -51,8 +53,8 @@ def items(block: list[str]) -> list[str]:
     for line in block:
         if line.startswith("        ") and found:
             found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
-        elif item := ITEM.match(line):
-            found.append((item[1], item[2]))
+        elif item := item_of(line):
+            found.append(item)
         else:
             found.append((None, line.strip()))
     lines = []
@@ -61,10 +63,16 @@ def items(block: list[str]) -> list[str]:
     return lines
 
 
+def item_of(line: str) -> tuple[str, str] | None:
+    """Names and text, where the line begins an item."""
+    name, colon, text = line.removeprefix("    ").partition(": ")
+    return (name, text) if colon and BETWEEN.split(name)[0].isidentifier() else None
+
+
 def names(text: str) -> str:
     """The names before a colon, each as code, those of errors as links: "prompt_ids, chain and the knobs"."""
     shown = []
-    for part in re.split(r"(, | and (?=the\b)| \.\.\. )", text):
+    for part in BETWEEN.split(text):
         if re.fullmatch(r"[a-z_]\w*", part):  # an argument, also where a function has its name
             shown.append(f"\\ ``{part}``\\ ")
         else:
