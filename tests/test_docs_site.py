@@ -3,12 +3,14 @@
 import doctest
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import rheostat
+from rheostat.cli import commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -46,6 +48,17 @@ def test_the_python_blocks_of_a_page_run_one_after_another(page, tmp_path, monke
         runner = doctest.DocTestRunner(verbose=False)
         assert runner.run(test, clear_globs=False).failed == 0
         assert test.examples
+
+
+@pytest.mark.parametrize("page", ["start.md", "play.md"])
+def test_the_commands_of_a_page_are_commands(page):
+    lines = [line for code in blocks(page, "sh") for line in code.splitlines()]
+    ours = [shlex.split(line, comments=True) for line in lines if line.startswith("rheostat ")]
+    assert ours
+    for _, *arguments in ours:
+        commands.parser().parse_args(arguments)  # which leaves where one is wrong
+    others = [line for line in lines if not line.startswith("rheostat ")]
+    assert all(re.fullmatch(r"pip install ('\.\[cli\]'|\.)", line) for line in others)
 
 
 def test_pages_that_are_tested_elsewhere_are_named_there():
