@@ -64,9 +64,14 @@ def test_kept_sets_tokens_and_logits_are_those_of_the_page(api, number):
     processed = np.array(spec.processed(c.x, c.k, gate=gate, **c.rest))
     np.testing.assert_array_equal(bits(api.process(c.x, **c.asked)), bits(processed))
     logprobs = spec.log_probabilities(kept, T, sum(spec.integer_weights(kept, T).values()))
-    found = api.logprobs(c.x, list(range(c.k.vocab_size or VOCAB)), **c.asked).logprobs
-    wanted = np.array([logprobs.get(i, -np.inf) for i in range(found.size)])
-    np.testing.assert_array_equal(found.view(np.int64), wanted.view(np.int64))
+    ids = range(c.k.vocab_size or VOCAB)
+    found = api.logprobs(c.x, list(ids), **c.asked)
+    wanted = np.array([logprobs.get(i, -np.inf) for i in ids])
+    np.testing.assert_array_equal(found.logprobs.view(np.int64), wanted.view(np.int64))
+    row = shaped(c)
+    assert [spec.order({i: row.get(i, -np.inf) for i in range(VOCAB)}).index(i) + 1 for i in ids] == list(
+        found.ranks
+    )
 
 
 @pytest.mark.parametrize("number", CASES)
