@@ -17,7 +17,7 @@ from rheostat.cli.options import FIELDS, PENALTIES
 from rheostat.cli.presets import DEFAULT, PRESETS
 from rheostat.errors import KnobError
 from rheostat.explain_report import Explanation
-from rheostat.generation_over import IncrementalModel
+from rheostat.generation_model import IncrementalModel
 from rheostat.params import SamplingParams
 from rheostat.play.sliders import SLIDERS
 from rheostat.reference.chain import PRESETS as CHAINS
