@@ -155,5 +155,5 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo docs test install wheel lint test-rust test-python test-browser test-hosts bench bench-loop bench-quick bench-report
-.PHONY: bench-counts roofline bars model lock clean
+.PHONY: help demo docs test install wheel lint test-rust test-python test-browser test-hosts bench bench-loop bench-
+.PHONY: quick bench-report bench-counts roofline bars model lock clean
