@@ -48,7 +48,7 @@ install: $(STAMPS)/wheel ## create .venv, build the release wheel into dist/, in
 
 wheel: install ## the same: the wheel is in dist/
 
-lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, and the stubs against the module
+lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, pyright, stubs against the module
 	@cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 || { \
 	  echo 'rheostat is linted with rustfmt and clippy; run: rustup component add rustfmt clippy' >&2; exit 1; }
 	@$(STEP) 'cargo fmt' cargo fmt --check
@@ -155,5 +155,5 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo docs test install wheel lint test-rust test-python test-browser test-hosts bench bench-loop bench-
-.PHONY: quick bench-report bench-counts roofline bars model lock clean
+.PHONY: help demo docs test install wheel lint test-rust test-python test-browser test-hosts
+.PHONY: bench bench-loop bench-quick bench-report bench-counts roofline bars model lock clean
