@@ -14,6 +14,7 @@ mod functions;
 mod keywords;
 mod knobs;
 mod layout;
+mod lent;
 mod lists;
 mod logprobs;
 mod out;

@@ -58,7 +58,7 @@ impl Plan {
             top_p: hot("top_p")?,
             min_p: hot("min_p")?,
         };
-        let keywords = Keywords::new("Sampler", Some(&given))?;
+        let keywords = Keywords::of_dict("Sampler", &given)?;
         let PerRow::One(knobs) = knobs_of(ROW, &hot, &keywords)? else {
             return Err(type_error("params must hold one value for each knob, got several"));
         };
