@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::errors::{to_python, type_error};
 use super::stop::PyStopSet;
-use super::stop_input::{Name, PyPiece, flag, int, ints, items, pieces, wrap, wrong_length, wrong_type};
+use super::stop_input::{Name, PyPiece, flag, int, ints, items, wrap, wrong_length, wrong_type};
 use super::stop_matcher::lock;
 use super::tokens::PyTokenTable;
 use crate::stop::{Batch, Feed, Hit, Kind, Output, Piece};
@@ -45,31 +45,21 @@ impl PyStopBatch {
         rows.map_or_else(|| Ok((0..self.rows).collect()), |rows| ints(rows, Name::of("rows"), self.rows))
     }
 
-    /// Whether each of `count` pieces is armed; None means yes, a bool goes for all.
-    fn armed(armed: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Vec<bool>> {
-        let Some(armed) = armed else { return Ok(vec![true; count]) };
-        let name = Name::of("armed");
-        if let Ok(all) = flag(armed, name) {
-            return Ok(vec![all; count]);
-        }
-        let given = items(armed, name, "must be a bool or a sequence of bools")?;
-        if given.len() != count {
-            return Err(wrong_length(armed.py(), "armed", count, given.len()));
-        }
-        given.iter().enumerate().map(|(i, value)| flag(value, name.at(i))).collect()
-    }
-
+    /// Feeds the rows. `same` gives the object for what a row gives out, by its place, where there is one already.
     fn run<'py>(
         &self,
         py: Python<'py>,
-        rows: &[usize],
-        pieces: &[Piece<'_>],
-        armed: &[bool],
+        feeds: &[Feed<'_>],
+        same: impl Fn(usize, &Output<'_>) -> Option<Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let one = |((&row, &piece), &armed)| Feed { row, piece, armed };
-        let feeds: Vec<_> = rows.iter().zip(pieces).zip(armed).map(one).collect();
-        let outputs = lock(&self.batch).feed(&feeds).map_err(|error| to_python(py, &error))?;
-        wrap_all(py, outputs)
+        // A str and a bytes are made under the lock: no Python code runs for them. A list waits.
+        let take = |place: usize, output: Output<'_>| match (same(place, &output), output) {
+            (Some(object), _) => Ok(Ok(object)),
+            (None, Output::Ids(ids)) => Ok(Err(ids.into_owned())),
+            (None, output) => wrap(py, output).map(Ok),
+        };
+        let taken = lock(&self.batch).feed(feeds, take).map_err(|error| to_python(py, &error))?;
+        taken.into_iter().map(|taken| taken?.or_else(|ids| wrap(py, Output::Ids(ids.into())))).collect()
     }
 
     fn hit_array<'py, T: numpy::Element>(
@@ -79,6 +69,37 @@ impl PyStopBatch {
     ) -> Bound<'py, PyArray1<T>> {
         let values = lock(&self.batch).hits().map(value).collect();
         PyArray1::from_vec(py, values)
+    }
+}
+
+/// Whether stops count: for every piece, or for each.
+enum Armed {
+    All(bool),
+    Each(Vec<bool>),
+}
+
+impl Armed {
+    /// For so many pieces; None means yes, a bool goes for all.
+    fn new(armed: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Self> {
+        let Some(armed) = armed else { return Ok(Self::All(true)) };
+        let name = Name::of("armed");
+        if let Ok(all) = flag(armed, name) {
+            return Ok(Self::All(all));
+        }
+        let given = items(armed, name, "must be a bool or a sequence of bools")?;
+        if given.len() != count {
+            return Err(wrong_length(armed.py(), "armed", count, given.len()));
+        }
+        Ok(Self::Each(
+            given.iter().enumerate().map(|(i, value)| flag(value, name.at(i))).collect::<PyResult<_>>()?,
+        ))
+    }
+
+    fn at(&self, place: usize) -> bool {
+        match self {
+            Self::All(armed) => *armed,
+            Self::Each(armed) => armed[place],
+        }
     }
 }
 
@@ -143,9 +164,16 @@ impl PyStopBatch {
         if given.len() != rows.len() {
             return Err(wrong_length(py, "pieces", rows.len(), given.len()));
         }
-        let given = self::pieces(&given, self.kind)?;
-        let given: Vec<_> = given.iter().map(PyPiece::piece).collect();
-        self.run(py, &rows, &given, &Self::armed(armed, given.len())?)
+        let piece = |(i, value)| PyPiece::new(value, self.kind, Name::of("pieces").at(i));
+        let given = given.iter().enumerate().map(piece).collect::<PyResult<Vec<_>>>()?;
+        let armed = Armed::new(armed, given.len())?;
+        let pieces = given.iter().map(PyPiece::piece).enumerate();
+        let feeds: Vec<_> = rows
+            .iter()
+            .zip(pieces)
+            .map(|(&row, (i, piece))| Feed { row, piece, armed: armed.at(i) })
+            .collect();
+        self.run(py, &feeds, |place, output| given[place].same_as(output))
     }
 
     /// Feeds each of ``rows`` (default: all) the bytes of one token id; a token without text feeds
@@ -171,15 +199,19 @@ impl PyStopBatch {
             return Err(type_error("feed_ids must have stops of kind 'text' or 'bytes', got kind 'tokens'"));
         }
         let wrong = |_| wrong_type(Name::of("table"), "must be a TokenTable", table);
-        let table = &table.cast::<PyTokenTable>().map_err(wrong)?.get().0;
-        let ids = ints(ids, Name::of("ids"), table.len())?;
+        let table = table.cast::<PyTokenTable>().map_err(wrong)?.get();
+        let ids = ints(ids, Name::of("ids"), table.core().len())?;
         let rows = self.rows(rows)?;
         if ids.len() != rows.len() {
             return Err(wrong_length(py, "ids", rows.len(), ids.len()));
         }
-        let text = |&id: &usize| Piece::Bytes(table.get(id).flatten().unwrap_or_default());
-        let pieces: Vec<_> = ids.iter().map(text).collect();
-        self.run(py, &rows, &pieces, &Self::armed(armed, pieces.len())?)
+        let armed = Armed::new(armed, ids.len())?;
+        let feed = |(i, (&row, &id))| Feed { row, piece: Piece::Bytes(table.bytes(id)), armed: armed.at(i) };
+        let feeds: Vec<_> = rows.iter().zip(&ids).enumerate().map(feed).collect();
+        self.run(py, &feeds, |place, output| match output {
+            Output::Text(text) if output.is_all_of(feeds[place].piece) => table.text(py, ids[place], text),
+            _ => None,
+        })
     }
 
     /// The index of the stop that ended each row, -1 where none did: an int32 array.

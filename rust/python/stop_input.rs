@@ -211,6 +211,21 @@ impl<'a, 'py> PyPiece<'a, 'py> {
         }
     }
 
+    /// The str that came, where the output is all of it and it is of no subclass: an ordinary piece, mostly, which
+    /// goes back as it is.
+    pub fn same_as(&self, output: &Output<'_>) -> Option<Bound<'py, PyAny>> {
+        match self {
+            Self::Text(text, utf8)
+                if !utf8.is_empty()
+                    && output.is_all_of(self.piece())
+                    && text.is_exact_instance_of::<PyString>() =>
+            {
+                Some((*text).clone().into_any())
+            }
+            _ => None,
+        }
+    }
+
     pub fn piece(&self) -> Piece<'_> {
         match self {
             Self::Text(_, text) => Piece::Bytes(text.as_bytes()),
@@ -220,10 +235,60 @@ impl<'a, 'py> PyPiece<'a, 'py> {
     }
 }
 
-/// The pieces in `values`, each checked.
-pub fn pieces<'a, 'py>(values: &'a [Bound<'py, PyAny>], kind: Kind) -> PyResult<Vec<PyPiece<'a, 'py>>> {
-    let name = Name::of("pieces");
-    values.iter().enumerate().map(|(i, value)| PyPiece::new(value, kind, name.at(i))).collect()
+/// Pieces one after the other, and where each ends.
+pub struct Joined {
+    bytes: Vec<u8>,
+    ids: Vec<u32>,
+    kind: Kind,
+    pub ends: Vec<usize>,
+}
+
+/// Bytes that a piece has, roughly.
+const BYTES: usize = 8;
+
+impl Joined {
+    /// The pieces of a sequence, each checked.
+    pub fn new(values: &Bound<'_, PyAny>, kind: Kind) -> PyResult<Self> {
+        let name = Name::of("pieces");
+        let mut joined = Self { bytes: vec![], ids: vec![], kind, ends: vec![] };
+        if let Ok(list) = values.cast_exact::<PyList>() {
+            joined.reserve(list.len());
+            for (i, value) in list.iter().enumerate() {
+                joined.push(&PyPiece::new(&value, kind, name.at(i))?);
+            }
+        } else {
+            let values = items(values, name, "must be a sequence of pieces")?;
+            joined.reserve(values.len());
+            for (i, value) in values.iter().enumerate() {
+                joined.push(&PyPiece::new(value, kind, name.at(i))?);
+            }
+        }
+        Ok(joined)
+    }
+
+    fn reserve(&mut self, pieces: usize) {
+        self.ends.reserve(pieces);
+        match self.kind {
+            Kind::Tokens => self.ids.reserve(pieces),
+            Kind::Text | Kind::Bytes => self.bytes.reserve(pieces * BYTES),
+        }
+    }
+
+    fn push(&mut self, piece: &PyPiece<'_, '_>) {
+        match piece.piece() {
+            Piece::Bytes(bytes) => self.bytes.extend_from_slice(bytes),
+            Piece::Ids(ids) => self.ids.extend_from_slice(ids),
+        }
+        self.ends.push(self.bytes.len().max(self.ids.len()));
+    }
+
+    /// All of them.
+    pub fn whole(&self) -> Piece<'_> {
+        match self.kind {
+            Kind::Tokens => Piece::Ids(&self.ids),
+            Kind::Text | Kind::Bytes => Piece::Bytes(&self.bytes),
+        }
+    }
 }
 
 /// What a stream gave out, as str, bytes or a list of ints.

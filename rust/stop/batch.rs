@@ -53,17 +53,37 @@ impl Batch {
         }
     }
 
-    /// Feeds rows in the given order. After an error no row has changed.
-    pub fn feed(&mut self, feeds: &[Feed<'_>]) -> Result<Vec<Output<'static>>, Error> {
-        let mut rows = self.rows.clone();
-        let mut outputs = Vec::with_capacity(feeds.len());
-        for &Feed { row, piece, armed } in feeds {
-            self.check("rows", &[row])?;
-            let output = self.sets[row].feed(&mut rows[row], piece, armed);
-            outputs.push(output.map_err(|error| error.in_row(row))?.into_owned());
+    /// Feeds rows in the given order; `take` gets the place of each feed and what its row gives out. After an error
+    /// no row has changed.
+    pub fn feed<R>(
+        &mut self,
+        feeds: &[Feed<'_>],
+        mut take: impl FnMut(usize, Output<'_>) -> R,
+    ) -> Result<Vec<R>, Error> {
+        let mut before = Vec::with_capacity(feeds.len());
+        let mut taken = Vec::with_capacity(feeds.len());
+        for (place, feed) in feeds.iter().enumerate() {
+            match self.feed_one(feed, &mut before) {
+                Ok(output) => taken.push(take(place, output)),
+                Err(error) => {
+                    before.into_iter().rev().for_each(|(row, state)| self.rows[row] = state);
+                    return Err(error);
+                }
+            }
         }
-        self.rows = rows;
-        Ok(outputs)
+        Ok(taken)
+    }
+
+    /// Feeds a row, and notes what it was before.
+    fn feed_one<'a>(
+        &'a mut self,
+        feed: &Feed<'a>,
+        before: &mut Vec<(usize, Row)>,
+    ) -> Result<Output<'a>, Error> {
+        let Feed { row, piece, armed } = *feed;
+        self.check("rows", &[row])?;
+        before.push((row, self.rows[row]));
+        self.sets[row].feed(&mut self.rows[row], piece, armed).map_err(|error| error.in_row(row))
     }
 
     /// Ends the given rows: what each held.
