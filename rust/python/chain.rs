@@ -132,7 +132,7 @@ impl Chain {
     /// A preset, and after it what is set but not named by it.
     fn preset(preset: &'static [Step], knobs: &PerRow<Knobs>, shape: Shape) -> Self {
         let after = Step::AFTER.into_iter();
-        let after = after.filter(|step| !preset.contains(step) && knobs.set_in_any(*step, shape));
+        let after = after.filter(|step| knobs.set_in_any(*step, shape) && !preset.contains(step));
         Self { preset, links: after.map(Link::Step).collect(), calls: false }
     }
 

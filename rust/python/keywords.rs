@@ -51,6 +51,7 @@ pub struct Keywords<'py> {
 
 impl<'py> Keywords<'py> {
     /// In the order of the names.
+    #[inline]
     pub fn new(values: [Given<'py>; NAMES.len()]) -> Self {
         let is_empty = values.iter().all(|value| value.0.is_none());
         Self { values, is_empty }

@@ -9,9 +9,9 @@ use super::arrays::Logits;
 use super::call::Call;
 use super::chance::Source;
 use super::errors::{knob_error, type_error};
+use super::ids::{id, id_list, is_sequence, items};
 use super::keywords::{Arguments, with_knobs};
 use super::knobs::{Given, PerRow, check, integer_of, plain, type_name};
-use super::lists::{id, id_list, is_sequence, items};
 use crate::law::MAX_VOCAB;
 use crate::logprobs as core;
 

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
 
 use super::errors::{to_python, type_error};
 use super::stop::PyStopSet;
-use super::stop_input::{Name, PyPiece, flag, int, ints, items, wrap, wrong_length, wrong_type};
+use super::stop_input::{Armed, Name, int, ints, items, wrong_length, wrong_type};
 use super::stop_matcher::lock;
+use super::stop_piece::{PyPiece, wrap, wrap_text};
 use super::tokens::PyTokenTable;
 use crate::stop::{Batch, Feed, Hit, Kind, Output, Piece};
 
@@ -45,21 +47,31 @@ impl PyStopBatch {
         rows.map_or_else(|| Ok((0..self.rows).collect()), |rows| ints(rows, Name::of("rows"), self.rows))
     }
 
-    /// Feeds the rows. `same` gives the object for what a row gives out, by its place, where there is one already.
-    fn run<'py>(
+    /// Feeds the rows. `same` gives the object for what a row gives out, by the place of its piece, where there is one
+    /// already.
+    fn run<'a, 'py>(
         &self,
         py: Python<'py>,
-        feeds: &[Feed<'_>],
-        same: impl Fn(usize, &Output<'_>) -> Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        // A str and a bytes are made under the lock: no Python code runs for them. A list waits.
-        let take = |place: usize, output: Output<'_>| match (same(place, &output), output) {
-            (Some(object), _) => Ok(Ok(object)),
-            (None, Output::Ids(ids)) => Ok(Err(ids.into_owned())),
-            (None, output) => wrap(py, output).map(Ok),
+        feeds: impl ExactSizeIterator<Item = Feed<'a>>,
+        same: impl Fn(usize, Piece<'a>, &Output<'_>) -> Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        // A str and a bytes are made under the lock: no Python code runs for them. A list, for which the garbage
+        // collector may run, waits.
+        let mut lists = vec![];
+        let take = |place, piece: Piece<'a>, output: Output<'_>| match (same(place, piece, &output), output) {
+            (Some(object), _) => object,
+            (None, Output::Text(text)) => wrap_text(py, &text).into_any(),
+            (None, Output::Bytes(bytes)) => PyBytes::new(py, &bytes).into_any(),
+            (None, Output::Ids(ids)) => {
+                lists.push((place, ids.into_owned()));
+                py.None().into_bound(py)
+            }
         };
-        let taken = lock(&self.batch).feed(feeds, take).map_err(|error| to_python(py, &error))?;
-        taken.into_iter().map(|taken| taken?.or_else(|ids| wrap(py, Output::Ids(ids.into())))).collect()
+        let mut given = lock(&self.batch).feed(feeds, take).map_err(|error| to_python(py, &error))?;
+        for (place, ids) in lists {
+            given[place] = PyList::new(py, ids)?.into_any();
+        }
+        PyList::new(py, given)
     }
 
     fn hit_array<'py, T: numpy::Element>(
@@ -72,33 +84,31 @@ impl PyStopBatch {
     }
 }
 
-/// Whether stops count: for every piece, or for each.
-enum Armed {
-    All(bool),
-    Each(Vec<bool>),
+/// The rows of a call: all, or these.
+enum Rows {
+    All(usize),
+    These(Vec<usize>),
 }
 
-impl Armed {
-    /// For so many pieces; None means yes, a bool goes for all.
-    fn new(armed: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Self> {
-        let Some(armed) = armed else { return Ok(Self::All(true)) };
-        let name = Name::of("armed");
-        if let Ok(all) = flag(armed, name) {
-            return Ok(Self::All(all));
+impl Rows {
+    fn new(batch: &PyStopBatch, rows: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        match rows {
+            None => Ok(Self::All(batch.rows)),
+            Some(_) => Ok(Self::These(batch.rows(rows)?)),
         }
-        let given = items(armed, name, "must be a bool or a sequence of bools")?;
-        if given.len() != count {
-            return Err(wrong_length(armed.py(), "armed", count, given.len()));
-        }
-        Ok(Self::Each(
-            given.iter().enumerate().map(|(i, value)| flag(value, name.at(i))).collect::<PyResult<_>>()?,
-        ))
     }
 
-    fn at(&self, place: usize) -> bool {
+    fn len(&self) -> usize {
         match self {
-            Self::All(armed) => *armed,
-            Self::Each(armed) => armed[place],
+            Self::All(rows) => *rows,
+            Self::These(rows) => rows.len(),
+        }
+    }
+
+    fn at(&self, place: usize) -> usize {
+        match self {
+            Self::All(_) => place,
+            Self::These(rows) => rows[place],
         }
     }
 }
@@ -158,22 +168,18 @@ impl PyStopBatch {
         pieces: &Bound<'py, PyAny>,
         rows: Option<&Bound<'py, PyAny>>,
         armed: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         let given = items(pieces, Name::of("pieces"), "must be a sequence of pieces")?;
-        let rows = self.rows(rows)?;
+        let rows = Rows::new(self, rows)?;
         if given.len() != rows.len() {
             return Err(wrong_length(py, "pieces", rows.len(), given.len()));
         }
         let piece = |(i, value)| PyPiece::new(value, self.kind, Name::of("pieces").at(i));
         let given = given.iter().enumerate().map(piece).collect::<PyResult<Vec<_>>>()?;
         let armed = Armed::new(armed, given.len())?;
-        let pieces = given.iter().map(PyPiece::piece).enumerate();
-        let feeds: Vec<_> = rows
-            .iter()
-            .zip(pieces)
-            .map(|(&row, (i, piece))| Feed { row, piece, armed: armed.at(i) })
-            .collect();
-        self.run(py, &feeds, |place, output| given[place].same_as(output))
+        let feeds =
+            (0..given.len()).map(|i| Feed { row: rows.at(i), piece: given[i].piece(), armed: armed.at(i) });
+        self.run(py, feeds, |place, _, output| given[place].same_as(output))
     }
 
     /// Feeds each of ``rows`` (default: all) the bytes of one token id; a token without text feeds
@@ -194,22 +200,25 @@ impl PyStopBatch {
         table: &Bound<'py, PyAny>,
         rows: Option<&Bound<'py, PyAny>>,
         armed: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         if self.kind == Kind::Tokens {
             return Err(type_error("feed_ids must have stops of kind 'text' or 'bytes', got kind 'tokens'"));
         }
         let wrong = |_| wrong_type(Name::of("table"), "must be a TokenTable", table);
         let table = table.cast::<PyTokenTable>().map_err(wrong)?.get();
         let ids = ints(ids, Name::of("ids"), table.core().len())?;
-        let rows = self.rows(rows)?;
+        let rows = Rows::new(self, rows)?;
         if ids.len() != rows.len() {
             return Err(wrong_length(py, "ids", rows.len(), ids.len()));
         }
         let armed = Armed::new(armed, ids.len())?;
-        let feed = |(i, (&row, &id))| Feed { row, piece: Piece::Bytes(table.bytes(id)), armed: armed.at(i) };
-        let feeds: Vec<_> = rows.iter().zip(&ids).enumerate().map(feed).collect();
-        self.run(py, &feeds, |place, output| match output {
-            Output::Text(text) if output.is_all_of(feeds[place].piece) => table.text(py, ids[place], text),
+        let feeds = (0..ids.len()).map(|i| Feed {
+            row: rows.at(i),
+            piece: Piece::Bytes(table.bytes(ids[i])),
+            armed: armed.at(i),
+        });
+        self.run(py, feeds, |place, piece, output| match output {
+            Output::Text(text) if output.is_all_of(piece) => table.text(py, ids[place], text),
             _ => None,
         })
     }

@@ -8,7 +8,8 @@ use pyo3::types::{PyBytes, PyList};
 
 use super::errors::to_python;
 use super::stop::{PyStopSet, wrap_hit};
-use super::stop_input::{Given, Joined, Name, PyPiece, at_least_zero, wrap, wrong_type};
+use super::stop_input::{Given, Name, at_least_zero, wrong_type};
+use super::stop_piece::{Joined, PyPiece, wrap};
 use super::stop_state;
 use crate::stop::{Piece, Row, StopSet};
 

@@ -93,6 +93,7 @@ impl Row {
 impl<S: Symbol> Stops<S> {
     /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
     /// changed.
+    #[inline]
     pub fn feed<'a>(&'a self, row: &mut Row, piece: &'a [S], armed: bool) -> Result<Release<'a, S>, Error> {
         match row.phase {
             Phase::Hit => return Ok(Release::default()),
@@ -152,6 +153,7 @@ impl<S: Symbol> Stops<S> {
 impl StopSet {
     /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
     /// changed.
+    #[inline]
     pub fn feed<'a>(&'a self, row: &mut Row, piece: Piece<'a>, armed: bool) -> Result<Output<'a>, Error> {
         match (self.matching(), piece) {
             (Matching::Bytes(stops), Piece::Bytes(piece)) => {
@@ -244,6 +246,7 @@ impl StopSet {
     }
 
     /// As text where the kind is text. The decoder is closed when the stream has ended.
+    #[inline]
     fn decoded<'a>(&self, row: &mut Row, release: Release<'a, u8>) -> Output<'a> {
         if self.kind() == Kind::Text {
             let ended = matches!(row.phase, Phase::Hit | Phase::Flushed);

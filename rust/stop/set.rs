@@ -83,6 +83,7 @@ impl<S: Symbol> Stops<S> {
     }
 
     /// The symbols held back in this row: always a prefix of a stop.
+    #[inline]
     #[must_use]
     pub fn held(&self, row: &Row) -> &[S] {
         let armed = match row.phase {

@@ -244,12 +244,12 @@ fn a_batch_refuses_rows_that_do_not_exist_and_fails_as_a_whole() {
     let set = Arc::new(StopSet::text(stops, Tie::First, false).expect("a stop"));
     let mut batch = Batch::new(vec![Arc::clone(&set), set]);
     let feed = |row, piece| Feed { row, piece: Piece::Bytes(piece), armed: true };
-    let give = |_: usize, output: Output<'_>| unwrap_bytes(output.into_owned());
-    assert!(batch.feed(&[feed(0, b"ab"), feed(0, b"c"), feed(2, b"ab")], give).is_err());
+    let give = |_: usize, _: Piece<'_>, output: Output<'_>| unwrap_bytes(output.into_owned());
+    assert!(batch.feed([feed(0, b"ab"), feed(0, b"c"), feed(2, b"ab")].into_iter(), give).is_err());
     assert!(batch.hits().all(|hit| hit.is_none()));
     assert!(batch.flush(&[2]).is_err() && batch.reset(&[2]).is_err() && batch.reorder(&[2]).is_err());
-    assert_eq!(batch.feed(&[feed(1, b"xa"), feed(1, b"")], give), Ok(vec![b"x".to_vec(), vec![]]));
+    assert_eq!(batch.feed([feed(1, b"xa"), feed(1, b"")].into_iter(), give), Ok(vec![b"x".to_vec(), vec![]]));
     assert!(batch.reorder(&[1, 1]).is_ok());
-    assert_eq!(batch.feed(&[feed(0, b"b")], give), Ok(vec![vec![]]));
+    assert_eq!(batch.feed([feed(0, b"b")].into_iter(), give), Ok(vec![vec![]]));
     assert_eq!(batch.hits().map(|hit| hit.is_some()).collect::<Vec<_>>(), [true, false]);
 }

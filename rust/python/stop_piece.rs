@@ -1,0 +1,129 @@
+//! Pieces in, checked against the kind of the stops; what a stream gives out, wrapped.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString};
+
+use super::stop_input::{Name, ids, items, utf8, wrong_type};
+use crate::stop::{Kind, Output, Piece};
+
+/// A piece as Python gave it.
+pub enum PyPiece<'a, 'py> {
+    /// The str too, to be given back as it is.
+    Text(&'a Bound<'py, PyString>, &'a str),
+    Bytes(&'a [u8]),
+    Ids(Vec<u32>),
+}
+
+impl<'a, 'py> PyPiece<'a, 'py> {
+    /// Checked against the kind of the stops.
+    pub fn new(value: &'a Bound<'py, PyAny>, kind: Kind, name: Name) -> PyResult<Self> {
+        if kind == Kind::Tokens {
+            return ids(value, name).map(Self::Ids);
+        }
+        if kind == Kind::Text
+            && let Ok(text) = value.cast::<PyString>()
+        {
+            return Ok(Self::Text(text, utf8(text, name)?));
+        }
+        match value.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Self::Bytes(bytes.as_bytes())),
+            Err(_) if kind == Kind::Text => {
+                Err(wrong_type(name, "must be str or bytes for kind 'text'", value))
+            }
+            Err(_) => Err(wrong_type(name, "must be bytes for kind 'bytes'", value)),
+        }
+    }
+
+    /// The str that came, where the output is all of it and it is of no subclass: an ordinary piece, mostly, which
+    /// goes back as it is.
+    pub fn same_as(&self, output: &Output<'_>) -> Option<Bound<'py, PyAny>> {
+        match self {
+            Self::Text(text, utf8)
+                if !utf8.is_empty()
+                    && output.is_all_of(self.piece())
+                    && text.is_exact_instance_of::<PyString>() =>
+            {
+                Some((*text).clone().into_any())
+            }
+            _ => None,
+        }
+    }
+
+    pub fn piece(&self) -> Piece<'_> {
+        match self {
+            Self::Text(_, text) => Piece::Bytes(text.as_bytes()),
+            Self::Bytes(bytes) => Piece::Bytes(bytes),
+            Self::Ids(ids) => Piece::Ids(ids),
+        }
+    }
+}
+
+/// Pieces one after the other, and where each ends.
+pub struct Joined {
+    bytes: Vec<u8>,
+    ids: Vec<u32>,
+    kind: Kind,
+    pub ends: Vec<usize>,
+}
+
+/// Bytes that a piece has, roughly.
+const BYTES: usize = 8;
+
+impl Joined {
+    /// The pieces of a sequence, each checked.
+    pub fn new(values: &Bound<'_, PyAny>, kind: Kind) -> PyResult<Self> {
+        let name = Name::of("pieces");
+        let mut joined = Self { bytes: vec![], ids: vec![], kind, ends: vec![] };
+        if let Ok(list) = values.cast_exact::<PyList>() {
+            joined.reserve(list.len());
+            for (i, value) in list.iter().enumerate() {
+                joined.push(&PyPiece::new(&value, kind, name.at(i))?);
+            }
+        } else {
+            let values = items(values, name, "must be a sequence of pieces")?;
+            joined.reserve(values.len());
+            for (i, value) in values.iter().enumerate() {
+                joined.push(&PyPiece::new(value, kind, name.at(i))?);
+            }
+        }
+        Ok(joined)
+    }
+
+    fn reserve(&mut self, pieces: usize) {
+        self.ends.reserve(pieces);
+        match self.kind {
+            Kind::Tokens => self.ids.reserve(pieces),
+            Kind::Text | Kind::Bytes => self.bytes.reserve(pieces * BYTES),
+        }
+    }
+
+    fn push(&mut self, piece: &PyPiece<'_, '_>) {
+        match piece.piece() {
+            Piece::Bytes(bytes) => self.bytes.extend_from_slice(bytes),
+            Piece::Ids(ids) => self.ids.extend_from_slice(ids),
+        }
+        self.ends.push(self.bytes.len().max(self.ids.len()));
+    }
+
+    /// All of them.
+    pub fn whole(&self) -> Piece<'_> {
+        match self.kind {
+            Kind::Tokens => Piece::Ids(&self.ids),
+            Kind::Text | Kind::Bytes => Piece::Bytes(&self.bytes),
+        }
+    }
+}
+
+/// A str; always the same one for nothing, which is often what a stream gives out.
+pub fn wrap_text<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
+    if text.is_empty() { pyo3::intern!(py, "").clone() } else { PyString::new(py, text) }
+}
+
+/// What a stream gave out, as str, bytes or a list of ints.
+pub fn wrap<'py>(py: Python<'py>, output: Output<'_>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match output {
+        Output::Text(text) => wrap_text(py, &text).into_any(),
+        Output::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
+        Output::Ids(ids) => PyList::new(py, ids.iter())?.into_any(),
+    })
+}
