@@ -127,6 +127,7 @@ impl Shaped<'_> {
 }
 
 impl<'py> Call<'py> {
+    #[inline]
     pub fn new(py: Python<'py>, logits: Logits<'py>, arguments: &Arguments<'py>) -> PyResult<Self> {
         let Arguments { chain, hot, keywords } = arguments;
         let shape = Shape { count: logits.rows(), is_row: logits.is_row() };

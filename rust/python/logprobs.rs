@@ -57,6 +57,7 @@ with_knobs! {
     fn logprobs(logits, token_ids; top, seed, stream, position) => logprobs_of
 }
 
+#[allow(clippy::too_many_arguments)] // most are keywords in Python
 fn logprobs_of<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,

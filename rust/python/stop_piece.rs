@@ -72,18 +72,17 @@ const BYTES: usize = 8;
 impl Joined {
     /// The pieces of a sequence, each checked.
     pub fn new(values: &Bound<'_, PyAny>, kind: Kind) -> PyResult<Self> {
-        let name = Name::of("pieces");
         let mut joined = Self { bytes: vec![], ids: vec![], kind, ends: vec![] };
         if let Ok(list) = values.cast_exact::<PyList>() {
             joined.reserve(list.len());
             for (i, value) in list.iter().enumerate() {
-                joined.push(&PyPiece::new(&value, kind, name.at(i))?);
+                joined.push(&value, i)?;
             }
         } else {
-            let values = items(values, name, "must be a sequence of pieces")?;
+            let values = items(values, Name::of("pieces"), "must be a sequence of pieces")?;
             joined.reserve(values.len());
             for (i, value) in values.iter().enumerate() {
-                joined.push(&PyPiece::new(value, kind, name.at(i))?);
+                joined.push(value, i)?;
             }
         }
         Ok(joined)
@@ -97,12 +96,23 @@ impl Joined {
         }
     }
 
-    fn push(&mut self, piece: &PyPiece<'_, '_>) {
-        match piece.piece() {
+    /// A piece more; plain text, which it mostly is, is looked at and copied.
+    #[inline]
+    fn push(&mut self, value: &Bound<'_, PyAny>, i: usize) -> PyResult<()> {
+        if self.kind == Kind::Text
+            && let Ok(text) = value.cast::<PyString>()
+            && let Ok(text) = text.to_str()
+        {
+            self.bytes.extend_from_slice(text.as_bytes());
+            self.ends.push(self.bytes.len());
+            return Ok(());
+        }
+        match PyPiece::new(value, self.kind, Name::of("pieces").at(i))?.piece() {
             Piece::Bytes(bytes) => self.bytes.extend_from_slice(bytes),
             Piece::Ids(ids) => self.ids.extend_from_slice(ids),
         }
         self.ends.push(self.bytes.len().max(self.ids.len()));
+        Ok(())
     }
 
     /// All of them.

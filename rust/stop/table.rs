@@ -107,7 +107,8 @@ impl<C: Copy + Default + Into<u32> + TryFrom<u32>> Dense<C> {
                 break;
             }
         }
-        (offset / self.width, read)
+        // A division takes as long as several steps, and mostly the root is where a piece ends.
+        (if offset == 0 { 0 } else { offset / self.width }, read)
     }
 
     /// How many symbols leave the root where it is: text is mostly that, and in it no step waits for the one before.

@@ -21,7 +21,7 @@ fn flat(vocab: usize) -> Vec<f32> {
     (0..vocab).map(|id| (id * 7919 % 10_007) as f32 * 1e-4).collect()
 }
 
-/// How many blocks the third of three tokens allocates.
+/// How many blocks the third of three tokens allocates, by the chain of transformers, which names most filters.
 fn blocks_of_a_token(row: &[f32], knobs: Knobs, wanted: Wanted) -> u64 {
     let rules = Rules { shaping: Shaping::default(), knobs, mirostat: None, wanted };
     let history = History::new(&[0; 60], &[]); // with room for what comes
@@ -30,7 +30,7 @@ fn blocks_of_a_token(row: &[f32], knobs: Knobs, wanted: Wanted) -> u64 {
     let (mut scratch, mut shaped) = (Scratch::default(), vec![]);
     let mut token = || {
         let turn = Turn { row, at: 0, bitmask: None, kept: false };
-        let chain: &[Step] = PRESETS[0].1;
+        let chain: &[Step] = PRESETS[1].1;
         let drawn = sampler::draw(&rules, chain, &state, turn, &mut shaped, &mut scratch);
         sampler::accept(&rules, &mut state, &drawn.expect("a row"));
     };
@@ -47,6 +47,7 @@ fn a_token_allocates_nothing() {
         Knobs { temperature: 0.0, ..Knobs::default() },
         Knobs { temperature: 0.8, top_p: 0.9, ..Knobs::default() },
         Knobs { temperature: 1.5, top_k: 40, top_p: 0.95, min_p: 0.05, ..Knobs::default() },
+        Knobs { typical_p: 0.9, epsilon_cutoff: 1e-4, eta_cutoff: 1e-3, top_h: 0.7, ..Knobs::default() },
     ];
     for (row, knobs) in rows.iter().flat_map(|row| knobs.map(|knobs| (row, knobs))) {
         let told =

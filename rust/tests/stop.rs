@@ -76,6 +76,11 @@ fn ties() -> impl Strategy<Value = Tie> {
     prop_oneof![Just(Tie::First), Just(Tie::Longest)]
 }
 
+/// What the set is to be fed with, of the two.
+fn as_piece<'a>(set: &StopSet, bytes: &'a [u8], ids: &'a [u32]) -> Piece<'a> {
+    if set.kind().name() == "tokens" { Piece::Ids(ids) } else { Piece::Bytes(bytes) }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..Default::default() })]
 
@@ -143,16 +148,13 @@ proptest! {
     ) {
         for set in [bytes_set(&stops, Tie::First, include), ids_set(&stops, Tie::First, include)] {
             let ids = |bytes: &[u8]| if set.kind().name() == "tokens" { wide(bytes) } else { vec![] };
-            let as_piece = |bytes, ids| {
-                if set.kind().name() == "tokens" { Piece::Ids(ids) } else { Piece::Bytes(bytes) }
-            };
             let mut one = Row::default();
-            set.feed(&mut one, as_piece(&before, &ids(&before)), armed_from == 0).expect("fresh");
+            set.feed(&mut one, as_piece(&set, &before, &ids(&before)), armed_from == 0).expect("fresh");
             let (mut many, mut given, mut used) = (one, Vec::new(), 0);
             for (number, piece) in pieces.iter().enumerate() {
                 if one.phase() != Phase::Hit {
                     let ids = ids(piece);
-                    let output = set.feed(&mut one, as_piece(piece, &ids), number >= armed_from);
+                    let output = set.feed(&mut one, as_piece(&set, piece, &ids), number >= armed_from);
                     given.extend(unwrap_bytes(output.expect("armed once, armed always")));
                     used += 1;
                 }
@@ -160,7 +162,7 @@ proptest! {
             let ends: Vec<usize> = (1..=pieces.len()).map(|n| pieces[..n].concat().len()).collect();
             let whole = pieces.concat();
             let ids = ids(&whole);
-            let fed = set.feed_many(&mut many, as_piece(&whole, &ids), &ends, armed_from);
+            let fed = set.feed_many(&mut many, as_piece(&set, &whole, &ids), &ends, armed_from);
             let (output, count) = fed.expect("never flushed");
             prop_assert_eq!((unwrap_bytes(output), count, many), (given, used, one));
         }
