@@ -322,7 +322,7 @@ STOP = [
         "batch.feed_ids(ids, table)",
         on_stops(64),
         goal=0.65,
-        bar=2,
+        bar=2.2,
         yardstick='nothing.feed(" the")',
         pieces=32,
     ),

@@ -1,5 +1,8 @@
 """A batch is its rows: each behaves as a matcher of its own."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import rheostat
 from hypothesis import given
@@ -112,3 +115,19 @@ def test_a_piece_that_is_safe_is_given_back_as_it_came():
     assert given == [[""], ["\ufffdcaf\u00e9"], [""], [""]]
     as_bytes = rheostat.StopSet([b"END"]).batch(1)
     assert [as_bytes.feed_ids([id], table) for id in (0, 1)] == [["caf\u00e9".encode()], [b"\xc3"]]
+
+
+def test_threads_share_a_batch_and_a_fresh_table():
+    """The str of a token is made outside of the batch's lock: nobody waits for it and the interpreter."""
+    tokens = [f"token {id}".encode() for id in range(200)]
+    batch = rheostat.StopSet(["END"]).batch(4)
+    table = rheostat.TokenTable.from_bytes(tokens)
+    start = threading.Barrier(4)
+
+    def feed(row):
+        start.wait()
+        return [batch.feed_ids([id], table, rows=[row])[0] for id in range(200)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for given in pool.map(feed, range(4)):
+            assert given == [token.decode() for token in tokens]

@@ -2,13 +2,15 @@
 //!
 //! A view of an array, which [`Logits::extract`] makes, takes about as long as all work on a row of 32 tokens. It is
 //! needed where Python code may run while the memory is borrowed: that code may change the array's shape, by which
-//! rust-numpy's book of borrows would look for it in vain. Where none does, the caller's own array is borrowed.
+//! rust-numpy's book of borrows would look for it in vain. Where none does, the caller's own array is borrowed. (On an
+//! interpreter without a GIL other threads may, at any time.)
 
 use numpy::ndarray::ArrayView2;
 use numpy::npyffi::NPY_TYPES;
 use numpy::prelude::*;
 use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArray};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use super::WORTH_DETACHING;
 use super::arrays::{Logits, Source, in_use, is_plain};
@@ -21,6 +23,7 @@ impl<'py> Logits<'py> {
         if let Ok(array) = object.cast_exact::<PyUntypedArray>()
             && let ([vocab], [4]) = (array.shape(), array.strides())
             && (1..WORTH_DETACHING).contains(vocab)
+            && has_gil(object.py())
             && array.dtype().num() == NPY_TYPES::NPY_FLOAT as i32
             && is_plain(array, array.dtype().byteorder(), Kind::F32)
         {
@@ -48,6 +51,17 @@ impl<'py> Logits<'py> {
             _ => Err(changed()),
         }
     }
+}
+
+/// Whether no other thread runs Python code while this one does not let it.
+fn has_gil(py: Python<'_>) -> bool {
+    static HAS_GIL: PyOnceLock<bool> = PyOnceLock::new();
+    let ask = || match py.import("sys")?.getattr_opt("_is_gil_enabled")? {
+        Some(is_enabled) => is_enabled.call0()?.is_truthy(),
+        None => PyResult::Ok(true), // before Python 3.13
+    };
+    // Once it is enabled it stays so. Where nobody can tell, a view is safe.
+    *HAS_GIL.get_or_init(py, || ask().unwrap_or(false))
 }
 
 /// Logits, borrowed for the kernels.

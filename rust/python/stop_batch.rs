@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
 
 use super::errors::{to_python, type_error};
 use super::stop::PyStopSet;
 use super::stop_input::{Armed, Name, int, ints, items, wrong_length, wrong_type};
 use super::stop_matcher::lock;
-use super::stop_piece::{PyPiece, wrap, wrap_text};
+use super::stop_piece::{PyPiece, wrap};
 use super::tokens::PyTokenTable;
 use crate::stop::{Batch, Feed, Hit, Kind, Output, Piece};
 
@@ -47,31 +47,30 @@ impl PyStopBatch {
         rows.map_or_else(|| Ok((0..self.rows).collect()), |rows| ints(rows, Name::of("rows"), self.rows))
     }
 
-    /// Feeds the rows. `same` gives the object for what a row gives out, by the place of its piece, where there is one
-    /// already.
+    /// Feeds the rows. Where a row gives out all of its piece, and there is an object for that, the object stands for
+    /// it: `has_object` tells by the piece's place, `object` gives it. No Python code runs under the lock, and nobody
+    /// waits for the GIL: the objects come after it.
     fn run<'a, 'py>(
         &self,
         py: Python<'py>,
         feeds: impl ExactSizeIterator<Item = Feed<'a>>,
-        same: impl Fn(usize, Piece<'a>, &Output<'_>) -> Option<Bound<'py, PyAny>>,
+        has_object: impl Fn(usize) -> bool,
+        object: impl Fn(usize) -> Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        // A str and a bytes are made under the lock: no Python code runs for them. A list, for which the garbage
-        // collector may run, waits.
-        let mut lists = vec![];
-        let take = |place, piece: Piece<'a>, output: Output<'_>| match (same(place, piece, &output), output) {
-            (Some(object), _) => object,
-            (None, Output::Text(text)) => wrap_text(py, &text).into_any(),
-            (None, Output::Bytes(bytes)) => PyBytes::new(py, &bytes).into_any(),
-            (None, Output::Ids(ids)) => {
-                lists.push((place, ids.into_owned()));
-                py.None().into_bound(py)
+        let count = feeds.len();
+        let mut others = vec![];
+        let fed = lock(&self.batch).feed(feeds, |place, piece, output| {
+            if !(output.is_all_of(piece) && has_object(place)) {
+                others.push((place, output.into_owned()));
             }
-        };
-        let mut given = lock(&self.batch).feed(feeds, take).map_err(|error| to_python(py, &error))?;
-        for (place, ids) in lists {
-            given[place] = PyList::new(py, ids)?.into_any();
-        }
-        PyList::new(py, given)
+        });
+        fed.map_err(|error| to_python(py, &error))?;
+        let mut others = others.into_iter().peekable();
+        let given = (0..count).map(|place| match others.next_if(|(other, _)| *other == place) {
+            Some((_, output)) => wrap(py, output),
+            None => Ok(object(place)),
+        });
+        PyList::new(py, given.collect::<PyResult<Vec<_>>>()?)
     }
 
     fn hit_array<'py, T: numpy::Element>(
@@ -169,17 +168,17 @@ impl PyStopBatch {
         rows: Option<&Bound<'py, PyAny>>,
         armed: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let given = items(pieces, Name::of("pieces"), "must be a sequence of pieces")?;
+        let values = items(pieces, Name::of("pieces"), "must be a sequence of pieces")?;
         let rows = Rows::new(self, rows)?;
-        if given.len() != rows.len() {
-            return Err(wrong_length(py, "pieces", rows.len(), given.len()));
+        if values.len() != rows.len() {
+            return Err(wrong_length(py, "pieces", rows.len(), values.len()));
         }
         let piece = |(i, value)| PyPiece::new(value, self.kind, Name::of("pieces").at(i));
-        let given = given.iter().enumerate().map(piece).collect::<PyResult<Vec<_>>>()?;
+        let given = values.iter().enumerate().map(piece).collect::<PyResult<Vec<_>>>()?;
         let armed = Armed::new(armed, given.len())?;
         let feeds =
             (0..given.len()).map(|i| Feed { row: rows.at(i), piece: given[i].piece(), armed: armed.at(i) });
-        self.run(py, feeds, |place, _, output| given[place].same_as(output))
+        self.run(py, feeds, |place| given[place].is_plain_str(), |place| values[place].clone())
     }
 
     /// Feeds each of ``rows`` (default: all) the bytes of one token id; a token without text feeds
@@ -217,10 +216,9 @@ impl PyStopBatch {
             piece: Piece::Bytes(table.bytes(ids[i])),
             armed: armed.at(i),
         });
-        self.run(py, feeds, |place, piece, output| match output {
-            Output::Text(text) if output.is_all_of(piece) => table.text(py, ids[place], text),
-            _ => None,
-        })
+        let is_text = self.kind == Kind::Text;
+        let has_str = |place: usize| is_text && !table.bytes(ids[place]).is_empty();
+        self.run(py, feeds, has_str, |place| table.text(py, ids[place]))
     }
 
     /// The index of the stop that ended each row, -1 where none did: an int32 array.

@@ -92,7 +92,8 @@ impl PyStopMatcher {
         let armed = armed.flag("armed", true)?;
         let output = self.core().feed(&mut lock(&self.row), given.piece(), armed);
         match output {
-            Ok(output) => given.same_as(&output).map_or_else(|| wrap(py, output), Ok),
+            Ok(output) if given.is_plain_str() && output.is_all_of(given.piece()) => Ok(piece.clone()),
+            Ok(output) => wrap(py, output),
             Err(error) => Err(to_python(py, &error)),
         }
     }

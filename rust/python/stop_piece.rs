@@ -34,19 +34,9 @@ impl<'a, 'py> PyPiece<'a, 'py> {
         }
     }
 
-    /// The str that came, where the output is all of it and it is of no subclass: an ordinary piece, mostly, which
-    /// goes back as it is.
-    pub fn same_as(&self, output: &Output<'_>) -> Option<Bound<'py, PyAny>> {
-        match self {
-            Self::Text(text, utf8)
-                if !utf8.is_empty()
-                    && output.is_all_of(self.piece())
-                    && text.is_exact_instance_of::<PyString>() =>
-            {
-                Some((*text).clone().into_any())
-            }
-            _ => None,
-        }
+    /// Whether it came as a str, of no subclass and not empty: where it is all given out it goes back as it came.
+    pub fn is_plain_str(&self) -> bool {
+        matches!(self, Self::Text(text, utf8) if !utf8.is_empty() && text.is_exact_instance_of::<PyString>())
     }
 
     pub fn piece(&self) -> Piece<'_> {
@@ -124,15 +114,11 @@ impl Joined {
     }
 }
 
-/// A str; always the same one for nothing, which is often what a stream gives out.
-pub fn wrap_text<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
-    if text.is_empty() { pyo3::intern!(py, "").clone() } else { PyString::new(py, text) }
-}
-
 /// What a stream gave out, as str, bytes or a list of ints.
 pub fn wrap<'py>(py: Python<'py>, output: Output<'_>) -> PyResult<Bound<'py, PyAny>> {
     Ok(match output {
-        Output::Text(text) => wrap_text(py, &text).into_any(),
+        Output::Text(text) if text.is_empty() => pyo3::intern!(py, "").clone().into_any(),
+        Output::Text(text) => PyString::new(py, &text).into_any(),
         Output::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
         Output::Ids(ids) => PyList::new(py, ids.iter())?.into_any(),
     })

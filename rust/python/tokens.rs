@@ -150,12 +150,12 @@ impl PyTokenTable {
         self.core.get(id).flatten().unwrap_or_default()
     }
 
-    /// A token's text, which is `text`, as the str that stands for it ever since it was first asked for; none where it
-    /// is empty. A vocabulary is small beside the texts that are written with it.
-    pub fn text<'py>(&self, py: Python<'py>, id: usize, text: &str) -> Option<Bound<'py, PyAny>> {
+    /// A token's text as the str that stands for it ever since it was first asked for; for a token that is whole
+    /// UTF-8. A vocabulary is small beside the texts that are written with it.
+    pub fn text<'py>(&self, py: Python<'py>, id: usize) -> Bound<'py, PyAny> {
         let texts = self.texts.get_or_init(py, || (0..self.core.len()).map(|_| PyOnceLock::new()).collect());
-        let known = texts.get(id).filter(|_| !text.is_empty())?;
-        Some(known.get_or_init(py, || PyString::new(py, text).unbind()).bind(py).clone().into_any())
+        let text = || PyString::new(py, &String::from_utf8_lossy(self.bytes(id))).unbind();
+        texts[id].get_or_init(py, text).bind(py).clone().into_any()
     }
 
     /// What one of the functions of `rheostat.vocabularies` reads from a tokenizer.
