@@ -17,6 +17,7 @@
 
 use crate::band;
 use crate::law;
+use crate::row;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut};
 use crate::simd::{self, Level};
@@ -35,16 +36,22 @@ pub enum Tier {
     All,
 }
 
-/// A row on its way to its nucleus.
+/// A row on its way to its nucleus, in one form or another.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub struct At<L> {
     /// The logits; -inf is no token.
-    pub logits: &'a [f32],
+    pub logits: L,
     /// The largest.
     pub maximum: f32,
     /// The law's factor c at the temperature.
     pub scale: f32,
 }
+
+/// As float32.
+pub type Row<'a> = At<&'a [f32]>;
+
+/// Where it stands.
+pub type Standing<'a> = At<row::Row<'a>>;
 
 /// Distances from the maximum, in powers of two of the weight, within which candidates are looked for.
 const WINDOWS: [f64; 5] = [6.0, 8.0, 10.0, 13.0, 16.0];
@@ -67,7 +74,7 @@ pub struct Found {
 
 /// Finds the nucleus of probability p, 0 < p < 1. `survey` is of this row and scale, its cells in the scratch; None
 /// where there is none.
-pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
+pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
         let is_flat = survey.is_none() && survey::looks_flat(row.logits, row.scale);
         let survey = match survey {
@@ -77,6 +84,7 @@ pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch)
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return Found { tier, cut: None };
         }
+        let row = row.wide();
         let z = match survey {
             Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
             // A sample tells Z only of a flat row.
@@ -87,18 +95,32 @@ pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch)
             return Found { tier: Tier::Band, cut: Some(cut) };
         }
     }
-    row.gather((f32::MIN, f32::INFINITY), scratch);
+    row.logits.gather(f32::MIN, &mut scratch.xs, &mut scratch.ids);
     let z = row.weigh(scratch);
     cut(scratch, law::share(p, z)).retain(&mut scratch.xs, &mut scratch.ids);
     Found { tier: Tier::All, cut: None }
 }
 
-impl Row<'_> {
+impl<L> At<L> {
     /// A logit at most as high as the one whose weight is 2**y.
     #[must_use]
     pub fn logit_at(&self, y: f64) -> f32 {
         let logit = (f64::from(self.maximum) + y / f64::from(self.scale)) as f32;
         logit.next_down().max(f32::MIN)
+    }
+
+    /// Leaves in the scratch the float weights of its logits, and gives the sum of the integer ones.
+    pub fn weigh(&self, scratch: &mut Scratch) -> u64 {
+        let Scratch { xs, weights, .. } = scratch;
+        weights.resize(xs.len(), 0.0);
+        simd::store_and_sum_weights(Level::current(), xs, self.maximum, self.scale, weights)
+    }
+}
+
+impl<'a> Standing<'a> {
+    /// As float32: a copy where it does not stand there so.
+    fn wide(self) -> Row<'a> {
+        Row { logits: self.logits.logits(), maximum: self.maximum, scale: self.scale }
     }
 
     fn keep_among_candidates(&self, survey: &Survey, p: f64, scratch: &mut Scratch) -> Option<Tier> {
@@ -117,9 +139,7 @@ impl Row<'_> {
                 continue;
             }
             let Scratch { xs, ids, cells, .. } = &mut *scratch;
-            xs.clear();
-            ids.clear();
-            simd::gather_from_cells(level, self.logits, cells, (hot, logit), xs, ids);
+            self.logits.gather_from_cells(cells, (hot, logit), xs, ids);
             if self.weigh(scratch) < high {
                 continue;
             }
@@ -128,26 +148,11 @@ impl Row<'_> {
                 found.retain(&mut scratch.xs, &mut scratch.ids);
                 return Some(Tier::Interval);
             }
-            let z = simd::sum_weights(level, self.logits, self.maximum, self.scale);
+            let z = simd::sum_weights(level, self.logits.logits(), self.maximum, self.scale);
             cut(scratch, law::share(p, z)).retain(&mut scratch.xs, &mut scratch.ids);
             return Some(Tier::Candidates);
         }
         None
-    }
-
-    /// Leaves in the scratch the logits within the bounds.
-    fn gather(&self, bounds: (f32, f32), scratch: &mut Scratch) {
-        let Scratch { xs, ids, .. } = scratch;
-        xs.clear();
-        ids.clear();
-        simd::gather_between(Level::current(), self.logits, bounds, 0, xs, ids);
-    }
-
-    /// Leaves in the scratch the float weights of its logits, and gives the sum of the integer ones.
-    pub fn weigh(&self, scratch: &mut Scratch) -> u64 {
-        let Scratch { xs, weights, .. } = scratch;
-        weights.resize(xs.len(), 0.0);
-        simd::store_and_sum_weights(Level::current(), xs, self.maximum, self.scale, weights)
     }
 }
 
