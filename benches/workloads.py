@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 import rheostat
-from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, batch, bitmask, recent_ids, rows
+from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, batch, bitmask, recent_ids, rows
 
 LEVEL = rheostat.build_info()["simd"]
 BEYOND_THE_CACHE = 8  # matrices of 16 MB, taken in turn
@@ -109,6 +109,8 @@ SAMPLE = [
     sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=3),
     sampling("flat", LONG, 1.5, 1, goal=4, bar=6),
     *(sampling(kind, LONG, 1.0, goal=30, bar=30) for kind in ADVERSARIAL),
+    *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=30) for kind in ("peaked", "flat", "strides")),
+    *(sampling(kind, WIDEST, 1.0, goal=30, bar=30) for kind in ("strides", "misleading sample")),
 ]
 
 SOFTMAX = [

@@ -15,12 +15,13 @@
 //!
 //! Every tier gives the law's own set; the tests force each.
 
-use crate::band;
+use crate::band::{self, Band, NEXT_STEP};
 use crate::law;
 use crate::scratch::Scratch;
-use crate::select::{self, Cut};
-use crate::simd::{self, Level};
+use crate::select::{self, Cut, Known};
+use crate::simd::{self, Level, SUMMED};
 use crate::survey::{self, Survey};
+use crate::weighed::Weighed;
 
 /// How a nucleus was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,26 +71,48 @@ pub struct Found {
 pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
         let is_flat = survey.is_none() && survey::looks_flat(row.logits, row.scale);
-        let survey = match survey {
+        let mut survey = match survey {
             None if !is_flat => Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells),
             known => known,
         };
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return Found { tier, cut: None };
         }
-        let z = match survey {
+        let mut z = match survey {
             Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
             // A sample tells Z only of a flat row.
             None if is_flat => None,
-            None => Some(simd::sum_weights(Level::current(), row.logits, row.maximum, row.scale) as f64),
+            None => {
+                let z = simd::sum_weights(Level::current(), row.logits, row.maximum, row.scale);
+                if row.keep_in_window(p, z, scratch) {
+                    return Found { tier: Tier::Candidates, cut: None };
+                }
+                Some(z as f64)
+            }
         };
-        if let Some(cut) = band::find(&row, p, z, scratch) {
-            return Found { tier: Tier::Band, cut: Some(cut) };
+        let mut guess = band::guess(&row, p, z, scratch);
+        if is_flat && guess.few_above {
+            // Its first logits have misled: what else is in it makes them light.
+            survey = Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells);
+            z = survey.map(|survey| survey.sum_between(row.maximum, row.logits.len()).0 as f64);
+            guess = band::guess(&row, p, z, scratch);
         }
+        if let Some(survey) = survey.filter(|_| guess.few_above)
+            && let Some(tier) = row.keep_listed(&survey, p, &guess, scratch)
+        {
+            return Found { tier, cut: None };
+        }
+        let guess = Some(guess).filter(|guess| !guess.few_above);
+        let (tier, cut) = match band::find(&row, p, z, guess, scratch) {
+            Ok(cut) => (Tier::Band, cut),
+            Err(known) => (Tier::All, row.cut_all(p, known, scratch)),
+        };
+        return Found { tier, cut: Some(cut) };
     }
     row.gather((f32::MIN, f32::INFINITY), scratch);
     let z = row.weigh(scratch);
-    cut(scratch, law::share(p, z)).retain(&mut scratch.xs, &mut scratch.ids);
+    row.cut(Known::between(f32::MIN, row.maximum, z), law::share(p, z), scratch)
+        .retain(&mut scratch.xs, &mut scratch.ids);
     Found { tier: Tier::All, cut: None }
 }
 
@@ -120,19 +143,81 @@ impl Row<'_> {
             xs.clear();
             ids.clear();
             simd::gather_from_cells(level, self.logits, cells, (hot, logit), xs, ids);
-            if self.weigh(scratch) < high {
-                continue;
+            let mass = self.weigh(scratch);
+            if mass >= high {
+                let known = Known::between(logit, self.maximum, mass);
+                return Some(self.cut_candidates(p, known, (low, high), scratch));
             }
-            let found = cut(scratch, low);
-            if found.mass >= high {
-                found.retain(&mut scratch.xs, &mut scratch.ids);
-                return Some(Tier::Interval);
-            }
-            let z = simd::sum_weights(level, self.logits, self.maximum, self.scale);
-            cut(scratch, law::share(p, z)).retain(&mut scratch.xs, &mut scratch.ids);
-            return Some(Tier::Candidates);
         }
         None
+    }
+
+    /// The same without a survey, for a known Z.
+    fn keep_in_window(&self, p: f64, z: u64, scratch: &mut Scratch) -> bool {
+        let target = law::share(p, z);
+        for window in WINDOWS {
+            let logit = self.logit_at(-window);
+            self.gather((logit, f32::INFINITY), scratch);
+            let mass = self.weigh(scratch);
+            if mass >= target {
+                let known = Known::between(logit, self.maximum, mass);
+                self.cut(known, target, scratch).retain(&mut scratch.xs, &mut scratch.ids);
+                return true;
+            }
+            if scratch.xs.len() > self.logits.len() / WIDE {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// The same with all logits from `low` on for candidates, which may be many. What they weigh is known exactly,
+    /// so the interval for Z is that for the others alone.
+    fn keep_listed(&self, survey: &Survey, p: f64, guess: &Band, scratch: &mut Scratch) -> Option<Tier> {
+        simd::list_at_least(Level::current(), self.logits, guess.low, &mut scratch.xs, &mut scratch.ids);
+        let mass = self.weigh(scratch);
+        let Scratch { xs, cells, .. } = &*scratch;
+        let (low, high) = survey.sum_with_listed(self.maximum, self.logits.len(), xs, mass, cells);
+        let targets = (law::share(p, low), law::share(p, high));
+        let known = Known::between(guess.low, self.maximum, mass);
+        let known = known.and_likely(guess.middle, NEXT_STEP / self.scale);
+        (mass >= targets.1).then(|| self.cut_candidates(p, known, targets, scratch))
+    }
+
+    /// Cuts the weighed candidates in the scratch for a target that lies between two, both of which they reach.
+    fn cut_candidates(&self, p: f64, known: Known, (low, high): (u64, u64), scratch: &mut Scratch) -> Tier {
+        let mut found = self.cut(known, low, scratch);
+        let is_open = found.mass < high;
+        if is_open {
+            let z = simd::sum_weights(Level::current(), self.logits, self.maximum, self.scale);
+            found = self.cut(known, law::share(p, z), scratch);
+        }
+        found.retain(&mut scratch.xs, &mut scratch.ids);
+        if is_open { Tier::Candidates } else { Tier::Interval }
+    }
+
+    /// The cut for a target among the weighed logits of the scratch.
+    fn cut(&self, known: Known, target: u64, scratch: &mut Scratch) -> Cut {
+        let Scratch { xs, weights, members, .. } = scratch;
+        select::cut_by_weight(Weighed { xs, weights }, known, target, members)
+    }
+
+    /// The cut of the nucleus in the row itself, and the sums of its blocks in the scratch.
+    fn cut_all(&self, p: f64, known: Known, scratch: &mut Scratch) -> Cut {
+        let Scratch { weights, members, sums, .. } = scratch;
+        let (level, target) = (Level::current(), law::share(p, known.total));
+        weights.resize(self.logits.len(), 0.0);
+        simd::store_weights(level, self.logits, self.maximum, self.scale, weights);
+        let of = Weighed { xs: self.logits, weights };
+        let cut = select::cut_by_weight(of, known, target, members);
+        let blocks = self.logits.chunks(SUMMED).zip(weights.chunks(SUMMED));
+        sums.clear();
+        sums.extend(blocks.map(|(xs, weights)| simd::sum_above(level, xs, weights, cut.logit)));
+        members.clear();
+        simd::positions_between(level, &self.logits[..=cut.last], (cut.logit, cut.logit), members);
+        let weight = law::integer_weight(weights[cut.last]);
+        members.iter().for_each(|at| sums[*at as usize / SUMMED] += weight);
+        cut
     }
 
     /// Leaves in the scratch the logits within the bounds.
@@ -149,10 +234,4 @@ impl Row<'_> {
         weights.resize(xs.len(), 0.0);
         simd::store_and_sum_weights(Level::current(), xs, self.maximum, self.scale, weights)
     }
-}
-
-/// The cut for a target among the weighed logits of the scratch.
-fn cut(scratch: &mut Scratch, target: u64) -> Cut {
-    let Scratch { xs, weights, members, .. } = scratch;
-    select::cut_by_weight(xs, weights, target, members)
 }

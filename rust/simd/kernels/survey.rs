@@ -30,16 +30,22 @@ pub struct Surveyed {
 /// 2**(x * scale + shift), roughly: below 2**-125 where that is below, infinite where it is 2**128 and more,
 /// NaN or infinite for a NaN and for +inf, so that no sum of them is a finite number.
 #[inline(always)]
-fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+pub fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+    add_rough_weight(V::splat(0.0), x, scale, shift)
+}
+
+/// sum + [`rough_weight`], which is not rounded before where that is less work.
+#[inline(always)]
+fn add_rough_weight<V: Vector>(sum: V, x: V, scale: V, shift: V) -> V {
     let y = x.fma(scale, shift);
     let near = if V::SCALES_ANY { y } else { y.max(V::splat(-127.0)).min(V::splat(128.0)) };
-    let (n, power) = near.rint();
+    let (n, power) = near.rint_any();
     let f = near.sub(n);
     let mut q = V::splat(ROUGH_COEFFICIENTS[0]);
     for coefficient in &ROUGH_COEFFICIENTS[1..] {
         q = q.fma(f, V::splat(*coefficient));
     }
-    q.times_any(power)
+    q.times_any_add(power, sum)
 }
 
 /// Writes the cells: one vector of them for the head, one for each `RUN` vectors of the body.
@@ -61,7 +67,7 @@ pub fn survey<V: Vector>(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f3
         for (block, cells) in (&mut blocks).zip(&mut cells) {
             let mut sum = V::splat(0.0);
             for x in block.chunks_exact(V::LANES) {
-                sum = sum.add(rough_weight(V::load(x), c, k));
+                sum = add_rough_weight(sum, V::load(x), c, k);
             }
             sum.store(cells);
             of_group = of_group.add(sum);
@@ -71,7 +77,7 @@ pub fn survey<V: Vector>(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f3
         if let Some(cells) = cells.next() {
             let mut sum = rough_weight(padded(rest), c, k);
             for x in whole.chunks_exact(V::LANES) {
-                sum = sum.add(rough_weight(V::load(x), c, k));
+                sum = add_rough_weight(sum, V::load(x), c, k);
             }
             sum.store(cells);
             of_group = of_group.add(sum);
