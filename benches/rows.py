@@ -82,15 +82,14 @@ def staircase(vocab: int) -> np.ndarray:
 
 
 def misleading_sample(vocab: int) -> np.ndarray:
-    """Low wherever `rust/band.rs` looks, the second time too: in stretches at steps of the golden ratio."""
+    """Low wherever `rust/band.rs` looks for a cut: in stretches at steps of the golden ratio."""
     row = flat(vocab)
     stretches = np.clip(vocab // 384, 64, 256) // 8 * 8
     room = vocab // stretches
     parts = np.concatenate([np.arange(first, stretches, 4) for first in range(4)])
-    for seed in (0, 0x5851_F42D):
-        places = (seed + 0x9E37_79B9 * np.arange(1, stretches + 1, dtype=np.uint64)) % 2**32
-        starts = parts * room + (places * np.uint64(room - 15) >> np.uint64(32)).astype(np.int64)
-        row[starts[:, None] + np.arange(16)] = -8
+    places = (0x9E37_79B9 * np.arange(1, stretches + 1, dtype=np.uint64)) % 2**32
+    starts = parts * room + (places * np.uint64(room - 15) >> np.uint64(32)).astype(np.int64)
+    row[starts[:, None] + np.arange(16)] = -8
     return row
 
 

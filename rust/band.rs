@@ -42,8 +42,12 @@ struct Attempt {
 /// At first; and again, more cautiously, where that was wrong.
 const ATTEMPTS: [Attempt; 2] = [
     Attempt { seed: 0, deviations: 3.0, hopes: true },
-    Attempt { seed: 0x5851_F42D, deviations: 6.0, hopes: false },
+    Attempt { seed: 0x5851_F42D, deviations: 8.0, hopes: false },
 ];
+
+/// The same where what is above is listed, which costs little more when it is more; neighbours in a vocabulary are
+/// alike, so that a sample of stretches varies more than its logits tell.
+const LISTED_DEVIATIONS: f64 = 5.0;
 
 /// Where the first guess is looked for first, from the maximum, with which steps; and with which from the guess on: in
 /// powers of two of the weight.
@@ -79,40 +83,30 @@ pub fn guess(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Ba
     estimate(row, p, z, &ATTEMPTS[0], scratch)
 }
 
-/// The cut of the nucleus of probability p, which it leaves as the sums of its blocks in the scratch's `sums`; from a
-/// guess, if there is one that was not wrong. Where the sample misled, what the exact sums have told.
-pub fn find(
-    row: &Row<'_>,
-    p: f64,
-    z: Option<f64>,
-    guess: Option<Band>,
-    scratch: &mut Scratch,
-) -> Result<Cut, Known> {
-    let mut band = guess.unwrap_or_else(|| estimate(row, p, z, &ATTEMPTS[1], scratch));
-    let mut known = Known::between(row.logit_at(NOTHING), row.maximum, 0);
-    known.within.below_high = f64::INFINITY;
-    for next in [Some(&ATTEMPTS[1]), None] {
-        let Scratch { sums, marks, .. } = &mut *scratch;
-        let (level, bounds) = (Level::current(), (band.low, band.high));
-        let z = simd::sum_above_and_mark(level, row.logits, row.maximum, row.scale, bounds, sums, marks);
-        let above: u64 = sums.iter().sum();
-        known.total = z;
-        let left = law::share(p, z).saturating_sub(above);
-        let cut = match left {
-            0 => Err(0),
-            _ if band.low == band.high => cut_among_equals(row, band.low, left, scratch),
-            _ => cut_inside(row, &band, left, scratch),
-        };
-        let within = &mut known.within;
-        within.below_high = within.below_high.min(z as f64);
-        match cut {
-            Ok(cut) => return Ok(Cut { mass: above + cut.mass, ..cut }),
-            Err(_) if left == 0 => (within.low, within.below_low) = (band.high.next_up(), (z - above) as f64),
-            Err(inside) => (within.high, within.below_high) = (band.low, (z - above - inside) as f64),
-        }
-        if let Some(next) = next {
-            band = estimate(row, p, Some(z as f64), next, scratch);
-        }
+/// The same, more cautiously: after a guess that was wrong.
+pub fn guess_again(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Band {
+    estimate(row, p, z, &ATTEMPTS[1], scratch)
+}
+
+/// The cut of the nucleus of probability p, which it leaves as the sums of its blocks in the scratch's `sums`. Where
+/// the sample misled, what the exact sums have told.
+pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<Cut, Known> {
+    let Scratch { sums, marks, .. } = &mut *scratch;
+    let (level, bounds) = (Level::current(), (band.low, band.high));
+    let z = simd::sum_above_and_mark(level, row.logits, row.maximum, row.scale, bounds, sums, marks);
+    let above: u64 = sums.iter().sum();
+    let mut known = Known::between(row.logit_at(NOTHING), row.maximum, z);
+    let left = law::share(p, z).saturating_sub(above);
+    let cut = match left {
+        0 => Err(0),
+        _ if band.low == band.high => cut_among_equals(row, band.low, left, scratch),
+        _ => cut_inside(row, &band, left, scratch),
+    };
+    let within = &mut known.within;
+    match cut {
+        Ok(cut) => return Ok(Cut { mass: above + cut.mass, ..cut }),
+        Err(_) if left == 0 => (within.low, within.below_low) = (band.high.next_up(), (z - above) as f64),
+        Err(inside) => (within.high, within.below_high) = (band.low, (z - above - inside) as f64),
     }
     Err(known)
 }
@@ -146,9 +140,7 @@ fn cut_inside(row: &Row<'_>, band: &Band, left: u64, scratch: &mut Scratch) -> R
 
 /// The same where all marked logits are equal: the first of them, as many as are needed.
 fn cut_among_equals(row: &Row<'_>, logit: f32, left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
-    let mut weight = [0.0];
-    simd::store_weights(Level::current(), &[logit], row.maximum, row.scale, &mut weight);
-    let weight = law::integer_weight(weight[0]).max(1);
+    let weight = law::integer_weight(row.weight_of(logit)).max(1);
     let needed = left.div_ceil(weight);
     let mut missing = needed;
     for (block, marks) in scratch.marks.chunks(SUMMED / 32).enumerate() {
@@ -169,7 +161,7 @@ fn cut_among_equals(row: &Row<'_>, logit: f32, left: u64, scratch: &mut Scratch)
 /// The logits between which the cut lies, as far as a sample can tell.
 fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &mut Scratch) -> Band {
     take_sample(row.logits, attempt.seed, &mut scratch.xs);
-    let deviations = attempt.deviations;
+    let mut deviations = attempt.deviations;
     let total = row.weigh(scratch) as f64;
     let sample = Weighed { xs: &scratch.xs, weights: &scratch.weights };
     let first = sample.xs.len() / PARTS;
@@ -184,16 +176,17 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &
     };
     let roughly = below / PARTS as f64;
     let start = Some((row.logit_at(FIRST_GUESS), FIRST_STEP / row.scale));
-    let guess = first.enclose(roughly, roughly / 20.0, all, start).low;
+    let guess = first.enclose(roughly, roughly / 50.0, all, start).low;
+    let next = Some((guess, NEXT_STEP / row.scale));
     // Where Z is the sample's own, it varies too.
     let of_z = if z.is_some() { 0.0 } else { (1.0 - p) * (1.0 - p) };
     let mut variance = sample.squares_below(guess) + of_z * sample.squares_below(f32::INFINITY);
     let level = Level::current();
     let count = simd::count_below(level, sample.xs, guess) as f64;
+    let (mass, _) = sample.mass_below(guess);
     let few_above = attempt.hopes && size - count < size / FEW;
     if attempt.hopes && !few_above && 2.0 * deviations * variance.sqrt() * per_logit > MANY * total / size {
         // The mass below the guess, and above it, is the mean weight there, from the sample, times the count.
-        let (mass, _) = sample.mass_below(guess);
         let share = simd::count_below(level, row.logits, guess) as f64 / row.logits.len() as f64;
         if count > 0.0 && count < size && share > 0.0 {
             let low = share / (count / size);
@@ -203,13 +196,19 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &
             variance -= mass * mass / count + of_z * total * total / size;
         }
     }
-    // A band that is wider by a part of its width costs less than to enclose it exactly.
-    let spread = deviations * variance.max(0.0).sqrt();
+    if few_above {
+        deviations = LISTED_DEVIATIONS;
+    }
+    // What lies between the guess and the cut varies like so many weights of the guess's, and of one there is always
+    // doubt: of the lightest logits a sample may hold none. (A band that is wider by a part of its width costs less than
+    // to enclose it exactly.)
+    let weight = f64::from(row.weight_of(guess));
+    let between = ((below - mass).abs() + weight) * weight;
+    let spread = deviations * (variance.max(0.0) + between).sqrt();
     let nearly = (spread / 4.0).max(below / 100.0);
-    let start = Some((guess, NEXT_STEP / row.scale));
-    let lower = sample.enclose(below - spread, nearly, all, start);
+    let lower = sample.enclose(below - spread, nearly, all, next);
     let from = Bracket { low: lower.low, below_low: lower.below_low, ..all };
-    let upper = if few_above { all } else { sample.enclose(below + spread, nearly, from, start) };
+    let upper = if few_above { all } else { sample.enclose(below + spread, nearly, from, next) };
     Band { low: lower.low, middle: guess, high: upper.high.next_down(), few_above }
 }
 

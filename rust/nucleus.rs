@@ -21,7 +21,7 @@ use crate::scratch::Scratch;
 use crate::select::{self, Cut, Known};
 use crate::simd::{self, Level, SUMMED};
 use crate::survey::{self, Survey};
-use crate::weighed::Weighed;
+use crate::weighed::{Bracket, Weighed};
 
 /// How a nucleus was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,9 @@ const WINDOWS: [f64; 5] = [6.0, 8.0, 10.0, 13.0, 16.0];
 
 /// From so large a share of hot cells on, 1 / WIDE of the row, candidates are too many to be worth it.
 const WIDE: usize = 48;
+
+/// One in so many cache lines tells where a cut may be that no sample has told.
+const PART: usize = 8;
 
 /// Rows shorter than this are not worth a filter.
 pub const LONG: usize = 1 << 11;
@@ -97,13 +100,13 @@ pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch)
             z = survey.map(|survey| survey.sum_between(row.maximum, row.logits.len()).0 as f64);
             guess = band::guess(&row, p, z, scratch);
         }
-        if let Some(survey) = survey.filter(|_| guess.few_above)
-            && let Some(tier) = row.keep_listed(&survey, p, &guess, scratch)
-        {
-            return Found { tier, cut: None };
+        if guess.few_above {
+            if let Some(tier) = survey.and_then(|survey| row.keep_listed(&survey, p, &guess, scratch)) {
+                return Found { tier, cut: None };
+            }
+            guess = band::guess_again(&row, p, z, scratch);
         }
-        let guess = Some(guess).filter(|guess| !guess.few_above);
-        let (tier, cut) = match band::find(&row, p, z, guess, scratch) {
+        let (tier, cut) = match band::find(&row, p, guess, scratch) {
             Ok(cut) => (Tier::Band, cut),
             Err(known) => (Tier::All, row.cut_all(p, known, scratch)),
         };
@@ -124,6 +127,14 @@ impl Row<'_> {
         logit.next_down().max(f32::MIN)
     }
 
+    /// The float weight of a logit.
+    #[must_use]
+    pub fn weight_of(&self, logit: f32) -> f32 {
+        let mut weight = [0.0];
+        simd::store_weights(Level::current(), &[logit], self.maximum, self.scale, &mut weight);
+        weight[0]
+    }
+
     fn keep_among_candidates(&self, survey: &Survey, p: f64, scratch: &mut Scratch) -> Option<Tier> {
         let level = Level::current();
         let (low, high) = survey.sum_between(self.maximum, self.logits.len());
@@ -136,7 +147,7 @@ impl Row<'_> {
                 return None;
             }
             // The hot cells hold at least what the candidates do.
-            if f64::from(mass) < 0.999 * p * survey.rough_sum() {
+            if f64::from(mass) < (1.0 - 5e-5) * p * survey.rough_sum() {
                 continue;
             }
             let Scratch { xs, ids, cells, .. } = &mut *scratch;
@@ -202,14 +213,27 @@ impl Row<'_> {
         select::cut_by_weight(Weighed { xs, weights }, known, target, members)
     }
 
-    /// The cut of the nucleus in the row itself, and the sums of its blocks in the scratch.
+    /// The cut of the nucleus in the row itself, and the sums of its blocks in the scratch. A part of the logits tells
+    /// where it may be, all of them where it is.
     fn cut_all(&self, p: f64, known: Known, scratch: &mut Scratch) -> Cut {
-        let Scratch { weights, members, sums, .. } = scratch;
+        let Scratch { xs, weights, members, sums, .. } = scratch;
         let (level, target) = (Level::current(), law::share(p, known.total));
-        weights.resize(self.logits.len(), 0.0);
-        simd::store_weights(level, self.logits, self.maximum, self.scale, weights);
-        let of = Weighed { xs: self.logits, weights };
-        let cut = select::cut_by_weight(of, known, target, members);
+        let all = self.logits.len();
+        xs.clear();
+        self.logits.chunks_exact(16).step_by(PART).for_each(|part| xs.extend_from_slice(part));
+        xs.extend_from_slice(self.logits);
+        weights.resize(xs.len(), 0.0);
+        simd::store_weights(level, xs, self.maximum, self.scale, weights);
+        let size = xs.len() - all;
+        let (part, of_part) = (&xs[..size], &weights[..size]);
+        let share = size as f64 / all as f64;
+        let below = (known.total - target) as f64 * share;
+        let Bracket { low, below_low, high, below_high } = known.within;
+        let within = Bracket { below_low: below_low * share, below_high: below_high * share, low, high };
+        let near = Weighed { xs: part, weights: of_part }.enclose(below, below / PART as f64, within, None);
+        let known = known.and_likely(near.low, (near.high - near.low).max(NEXT_STEP / self.scale));
+        let weights = &weights[size..];
+        let cut = select::cut_by_weight(Weighed { xs: self.logits, weights }, known, target, members);
         let blocks = self.logits.chunks(SUMMED).zip(weights.chunks(SUMMED));
         sums.clear();
         sums.extend(blocks.map(|(xs, weights)| simd::sum_above(level, xs, weights, cut.logit)));

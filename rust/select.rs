@@ -35,6 +35,9 @@ const FEW: usize = 48;
 const MANY: usize = 192;
 const ROUNDED: f64 = 1e-4;
 
+/// Of more logits than this no smaller part is looked for: each step is a pass over them.
+const ENOUGH: usize = 1 << 13;
+
 /// A key that grows as the logit falls, equal for -0.0 and 0.0.
 fn descending_key(x: f32) -> u32 {
     let bits = (x + 0.0).to_bits();
@@ -103,13 +106,14 @@ pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut V
         let total = known.total as f64;
         let below = (total - target as f64).max(1.0);
         let mut found = known.within;
-        // The rarest case is that of many light logits about the cut: then once more, from what is known.
-        let mut nearly = (total / xs.len() as f64).min(below / FEW as f64) * (FEW / 3) as f64;
+        // As near as leaves a few of equal weights. Where they are light and many: then once more, from what is known.
+        let share = total / xs.len().min(ENOUGH) as f64;
+        let mut nearly = share.min(below / FEW as f64) * (FEW / 3) as f64;
         for start in [known.start, None, None] {
             (found, nearly) = (bracket(&of, below, nearly, found, start), nearly / FEW as f64);
             members.clear();
             simd::positions_between(level, xs, (found.low, found.high.next_down()), members);
-            if members.len() < MANY {
+            if members.len() < 4 * MANY {
                 break;
             }
         }
