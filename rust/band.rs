@@ -8,8 +8,8 @@
 //! 2. **One exact pass** gives Z, the mass above the band in each block of 1,024 logits, and a mark for each logit
 //!    inside the band.
 //! 3. **The band decides.** Its logits are gathered and cut; of a band that is one value the marks are counted. Where
-//!    the sample misled, which shows in the exact sums, a second one, elsewhere and with a wider band, has the exact
-//!    Z; and where that misleads too, there is no cut.
+//!    the sample misled, which shows in the exact sums, there is no cut, but the sums tell on which side of the band
+//!    it lies.
 //!
 //! The nucleus is then all logits up to the cut, and the sums of its blocks are what a draw needs.
 
@@ -39,15 +39,11 @@ struct Attempt {
     hopes: bool,
 }
 
-/// At first; and again, more cautiously, where that was wrong.
+/// At first; and elsewhere and more cautiously where that has left out what is kept.
 const ATTEMPTS: [Attempt; 2] = [
     Attempt { seed: 0, deviations: 3.0, hopes: true },
     Attempt { seed: 0x5851_F42D, deviations: 8.0, hopes: false },
 ];
-
-/// The same where what is above is listed, which costs little more when it is more; neighbours in a vocabulary are
-/// alike, so that a sample of stretches varies more than its logits tell.
-const LISTED_DEVIATIONS: f64 = 5.0;
 
 /// Where the first guess is looked for first, from the maximum, with which steps; and with which from the guess on: in
 /// powers of two of the weight.
@@ -59,7 +55,7 @@ pub(crate) const NEXT_STEP: f32 = 0.125;
 const MANY: f64 = 2000.0;
 
 /// Where less than 1 / FEW of a sample is above the cut, so little is above it that a list of it is short.
-const FEW: f64 = 6.0;
+pub(crate) const FEW: f64 = 6.0;
 
 /// Below 2**-46 of the largest an integer weight is 0.
 const NOTHING: f64 = -46.0;
@@ -161,7 +157,7 @@ fn cut_among_equals(row: &Row<'_>, logit: f32, left: u64, scratch: &mut Scratch)
 /// The logits between which the cut lies, as far as a sample can tell.
 fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &mut Scratch) -> Band {
     take_sample(row.logits, attempt.seed, &mut scratch.xs);
-    let mut deviations = attempt.deviations;
+    let deviations = attempt.deviations;
     let total = row.weigh(scratch) as f64;
     let sample = Weighed { xs: &scratch.xs, weights: &scratch.weights };
     let first = sample.xs.len() / PARTS;
@@ -195,9 +191,6 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &
             below = (1.0 - p) * z.map_or(total, |z| z / per_logit) / low;
             variance -= mass * mass / count + of_z * total * total / size;
         }
-    }
-    if few_above {
-        deviations = LISTED_DEVIATIONS;
     }
     // What lies between the guess and the cut varies like so many weights of the guess's, and of one there is always
     // doubt: of the lightest logits a sample may hold none. (A band that is wider by a part of its width costs less than

@@ -9,9 +9,11 @@
 //! 3. **Certificate.** The candidates' cut for the target's lower end is the nucleus if its mass also reaches
 //!    the upper end, since every target between the two has the same shortest prefix. If not, Z is taken
 //!    exactly.
-//! 4. **Wide nuclei.** Where no window is enough, the cut is enclosed in a band of logits (see [`crate::band`]). A
-//!    row whose first logits are flat goes this way at once. Where that fails, or the row is short, all tokens are
-//!    candidates.
+//! 4. **A long list.** Where no window is enough, a sample tells about where the cut lies (see [`crate::band`]). If
+//!    little of the row is above it, that is listed with a margin. Its exact mass leaves only the rest to the
+//!    interval, which is so much narrower that it mostly decides.
+//! 5. **Wide nuclei.** Else the cut is enclosed in a band of logits. A row whose first logits are flat goes this way at
+//!    once. Where the sample misled, or the row is short, all tokens are candidates.
 //!
 //! Every tier gives the law's own set; the tests force each.
 
@@ -49,6 +51,9 @@ pub struct Row<'a> {
 
 /// Distances from the maximum, in powers of two of the weight, within which candidates are looked for.
 const WINDOWS: [f64; 5] = [6.0, 8.0, 10.0, 13.0, 16.0];
+
+/// How far below a sample's guess a list begins, in powers of two of the weight.
+const LOWER: [f32; 3] = [0.0, 1.0, 4.0];
 
 /// From so large a share of hot cells on, 1 / WIDE of the row, candidates are too many to be worth it.
 const WIDE: usize = 48;
@@ -185,14 +190,24 @@ impl Row<'_> {
     /// The same with all logits from `low` on for candidates, which may be many. What they weigh is known exactly,
     /// so the interval for Z is that for the others alone.
     fn keep_listed(&self, survey: &Survey, p: f64, guess: &Band, scratch: &mut Scratch) -> Option<Tier> {
-        simd::list_at_least(Level::current(), self.logits, guess.low, &mut scratch.xs, &mut scratch.ids);
-        let mass = self.weigh(scratch);
-        let Scratch { xs, cells, .. } = &*scratch;
-        let (low, high) = survey.sum_with_listed(self.maximum, self.logits.len(), xs, mass, cells);
-        let targets = (law::share(p, low), law::share(p, high));
-        let known = Known::between(guess.low, self.maximum, mass);
-        let known = known.and_likely(guess.middle, NEXT_STEP / self.scale);
-        (mass >= targets.1).then(|| self.cut_candidates(p, known, targets, scratch))
+        // Where the sample held too few of the heavy ones below, the cut is a little lower.
+        for lower in LOWER {
+            let lowest = (guess.low - lower / self.scale).max(f32::MIN);
+            simd::list_at_least(Level::current(), self.logits, lowest, &mut scratch.xs, &mut scratch.ids);
+            if scratch.xs.len() as f64 > self.logits.len() as f64 / band::FEW {
+                return None;
+            }
+            let mass = self.weigh(scratch);
+            let Scratch { xs, cells, .. } = &*scratch;
+            let (low, high) = survey.sum_with_listed(self.maximum, self.logits.len(), xs, mass, cells);
+            let targets = (law::share(p, low), law::share(p, high));
+            if mass >= targets.1 {
+                let known = Known::between(lowest, self.maximum, mass);
+                let known = known.and_likely(guess.middle, NEXT_STEP / self.scale);
+                return Some(self.cut_candidates(p, known, targets, scratch));
+            }
+        }
+        None
     }
 
     /// Cuts the weighed candidates in the scratch for a target that lies between two, both of which they reach.
@@ -225,20 +240,19 @@ impl Row<'_> {
         weights.resize(xs.len(), 0.0);
         simd::store_weights(level, xs, self.maximum, self.scale, weights);
         let size = xs.len() - all;
-        let (part, of_part) = (&xs[..size], &weights[..size]);
+        let ((part, logits), (of_part, weights)) = (xs.split_at(size), weights.split_at(size));
         let share = size as f64 / all as f64;
         let below = (known.total - target) as f64 * share;
         let Bracket { low, below_low, high, below_high } = known.within;
         let within = Bracket { below_low: below_low * share, below_high: below_high * share, low, high };
         let near = Weighed { xs: part, weights: of_part }.enclose(below, below / PART as f64, within, None);
         let known = known.and_likely(near.low, (near.high - near.low).max(NEXT_STEP / self.scale));
-        let weights = &weights[size..];
-        let cut = select::cut_by_weight(Weighed { xs: self.logits, weights }, known, target, members);
-        let blocks = self.logits.chunks(SUMMED).zip(weights.chunks(SUMMED));
+        let cut = select::cut_by_weight(Weighed { xs: logits, weights }, known, target, members);
+        let blocks = logits.chunks(SUMMED).zip(weights.chunks(SUMMED));
         sums.clear();
         sums.extend(blocks.map(|(xs, weights)| simd::sum_above(level, xs, weights, cut.logit)));
         members.clear();
-        simd::positions_between(level, &self.logits[..=cut.last], (cut.logit, cut.logit), members);
+        simd::positions_between(level, &logits[..=cut.last], (cut.logit, cut.logit), members);
         let weight = law::integer_weight(weights[cut.last]);
         members.iter().for_each(|at| sums[*at as usize / SUMMED] += weight);
         cut

@@ -172,6 +172,7 @@ impl Vector for F32x16 {
         let values = &mut values[..16];
         unsafe {
             let packed = _mm512_maskz_compress_ps(bits as __mmask16, self.0);
+            // Mostly few are set, and a short store seldom straddles a line.
             if bits.count_ones() <= 4 {
                 _mm_storeu_ps(values.as_mut_ptr(), _mm512_castps512_ps128(packed));
             } else {
