@@ -101,16 +101,20 @@ SAMPLE = [
         for kind in ("peaked", "real")
         for vocab, (goal, bar) in PEAKED.items()
     ),
-    sampling("real", REAL, 1.5, goal=6, bar=13),
-    sampling("flat", LONG, 1.5, goal=8, bar=13),
+    sampling("real", REAL, 1.5, goal=6, bar=8),
+    sampling("flat", LONG, 1.5, goal=8, bar=11),
     sampling("all equal", LONG, 1.0, goal=8, bar=10),
-    sampling("eight values", LONG, 1.0, goal=8, bar=11),
-    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=15),
+    sampling("eight values", LONG, 1.0, goal=8, bar=10),
+    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=13),
     sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=3),
-    sampling("flat", LONG, 1.5, 1, goal=4, bar=6),
-    *(sampling(kind, LONG, 1.0, goal=30, bar=30) for kind in ADVERSARIAL),
-    *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=30) for kind in ("peaked", "flat", "strides")),
-    *(sampling(kind, WIDEST, 1.0, goal=30, bar=30) for kind in ("strides", "misleading sample")),
+    sampling("flat", LONG, 1.5, 1, goal=4, bar=5.5),
+    *(
+        sampling(kind, LONG, 1.0, goal=30, bar=34 if kind == "misleading sample" else 15)
+        for kind in ADVERSARIAL
+    ),
+    *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=12) for kind in ("peaked", "flat", "strides")),
+    sampling("strides", WIDEST, 1.0, goal=30, bar=25),
+    sampling("misleading sample", WIDEST, 1.0, goal=30, bar=45),
 ]
 
 SOFTMAX = [
@@ -337,7 +341,7 @@ SIMD = [
         f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
         on_rows(kind, LONG, set_level=rheostat._rheostat._set_simd_level),
         goal=1.8,
-        bar=2.5,
+        bar=2,
         yardstick=f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
         setup="set_level('avx2')",
         yardstick_setup=f"set_level({LEVEL!r})",

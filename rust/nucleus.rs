@@ -245,8 +245,8 @@ impl Row<'_> {
         let below = (known.total - target) as f64 * share;
         let Bracket { low, below_low, high, below_high } = known.within;
         let within = Bracket { below_low: below_low * share, below_high: below_high * share, low, high };
-        let near = Weighed { xs: part, weights: of_part }.enclose(below, below / PART as f64, within, None);
-        let known = known.and_likely(near.low, (near.high - near.low).max(NEXT_STEP / self.scale));
+        let near = Weighed { xs: part, weights: of_part }.enclose(below, below / 64.0, within, None);
+        let known = known.and_likely(near.low, (near.high - near.low).max(NEXT_STEP / 8.0 / self.scale));
         let cut = select::cut_by_weight(Weighed { xs: logits, weights }, known, target, members);
         let blocks = logits.chunks(SUMMED).zip(weights.chunks(SUMMED));
         sums.clear();
