@@ -25,7 +25,7 @@ unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
-WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE
+WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE THIRD-PARTY.txt
 
 ##@ Use
 
@@ -46,12 +46,14 @@ install: $(STAMPS)/wheel ## create .venv, build the release wheel into dist/, in
 
 wheel: install ## the same: the wheel is in dist/
 
-lint: install ## formatters, clippy, ruff, mypy, and the stubs against the module
+lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, and the stubs against the module
 	@cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 || { \
 	  echo 'rheostat is linted with rustfmt and clippy; run: rustup component add rustfmt clippy' >&2; exit 1; }
 	@$(STEP) 'cargo fmt' cargo fmt --check
 	@$(STEP) 'cargo clippy' cargo clippy --locked --all-targets -- -D warnings
 	@$(STEP) 'cargo clippy, Python module' cargo clippy --locked --all-targets --features python -- -D warnings
+	@$(STEP) 'cargo doc' env RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps
+	@$(STEP) 'licences of the crates' .ci/third-party --check
 	@$(STEP) 'ruff check' $(BIN)/ruff check .
 	@$(STEP) 'ruff format' $(BIN)/ruff format --check .
 	@$(STEP) 'mypy --strict' $(BIN)/mypy --strict python/rheostat tests/typing_example.py

@@ -55,8 +55,8 @@ pub fn window(ids: &[u32], n: Option<usize>) -> &[u32] {
 /// sequence's end, and the token.
 ///
 /// Reversed, the end is a beginning, and the match that ends before place k is the Z-array's entry there:
-/// z[k] is the length of the longest common prefix of s and s[k..]. It is made in one pass (Gusfield 1997,
-/// section 1.4): s[left..right] is the match that reaches furthest; within it, what is known about its copy
+/// `z[k]` is the length of the longest common prefix of `s` and `s[k..]`. It is made in one pass (Gusfield 1997,
+/// section 1.4): `s[left..right]` is the match that reaches furthest; within it, what is known about its copy
 /// at the front tells all but what lies beyond its end.
 pub fn repeats(ids: &[u32]) -> impl Iterator<Item = (usize, u32)> + '_ {
     let n = ids.len();

@@ -33,6 +33,22 @@
 //! | [`threads`], [`scratch`] | a batch over threads, buffers kept from call to call |
 //! | [`tokens`] | token ids to their bytes |
 //! | [`stop`] | stop sequences in a stream: minimal hold, no leak |
+//!
+//! From a row to a token:
+//!
+//! ```
+//! use rheostat::scratch::Scratch;
+//! use rheostat::{Knobs, Step, chain, rng};
+//!
+//! let row = [2.0, 1.0, 0.5, 0.2, -1.0, -3.0_f32];
+//! let knobs = Knobs { temperature: 0.8, top_p: 0.9, ..Knobs::default() };
+//! let mut scratch = Scratch::default(); // keep it: the next call allocates nothing
+//! let mut kept = chain::keep(&row, &knobs, &[Step::Temperature, Step::TopP], &mut scratch)?;
+//! assert_eq!(kept.count(), 3);
+//! let [u, ..] = rng::words(42, 0, 0); // seed, stream, position: the same token on every machine
+//! assert_eq!(kept.draw(u), 1);
+//! # Ok::<(), rheostat::Error>(())
+//! ```
 
 pub mod adjust;
 pub mod band;

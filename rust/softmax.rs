@@ -5,6 +5,14 @@ use crate::simd::{self, Level};
 
 /// Writes p = w * float32(2**43 / Z) into `out`, of the row's length. One-hot at temperature 0.
 /// `maximum` is what [`law::check_row`] gave.
+///
+/// ```
+/// let row = [1.0_f32, 0.0, f32::NEG_INFINITY];
+/// let mut out = [0.0; 3];
+/// rheostat::softmax::softmax(&row, rheostat::law::check_row(&row)?, 1.0, &mut out);
+/// assert_eq!(out, [0.731_058_54, 0.268_941_43, 0.0]);
+/// # Ok::<(), rheostat::Error>(())
+/// ```
 pub fn softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
     if temperature == 0.0 {
         return one_hot(row, maximum, (1.0, 0.0), out);

@@ -1,4 +1,4 @@
-//! The passes over a row, each written once over [`Vector`] and compiled at every SIMD level.
+//! The passes over a row, each written once over a small trait, `vector::Vector`, and compiled at every SIMD level.
 //!
 //! The level is found once: the best that the CPU has, capped by the environment variable
 //! `RHEOSTAT_SIMD` (`scalar`, `avx2`, `avx512` or `neon`). Every level gives the same bits: the kernels

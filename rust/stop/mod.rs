@@ -13,7 +13,7 @@
 //!
 //! # Algorithm
 //!
-//! Aho-Corasick over all stops ([`automaton`]). A state `v` is a prefix of a stop: after `T` the
+//! Aho-Corasick over all stops ([`Automaton`]). A state `v` is a prefix of a stop: after `T` the
 //! automaton is in the longest one that is a suffix of `T`. Per state:
 //!
 //! * `win[v]`: the winner among the stops that complete on entering `v`: its own and all that are

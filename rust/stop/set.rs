@@ -161,6 +161,24 @@ fn owned<B: ToOwned + ?Sized + 'static>(value: Cow<'_, B>) -> Cow<'static, B> {
 
 impl StopSet {
     /// Stops given as text, UTF-8.
+    ///
+    /// ```
+    /// use rheostat::stop::{Output, Piece, Row, StopSet, Tie};
+    ///
+    /// let stops = StopSet::text(vec![b"\nUser:".as_slice().into()], Tie::First, false)?;
+    /// let mut row = Row::default();
+    /// let said: Vec<_> = ["Sure!", "\nUs", "e it well.\n", "User", ": and"]
+    ///     .map(|piece| stops.feed(&mut row, Piece::Bytes(piece.as_bytes()), true).map(Output::into_owned))
+    ///     .into_iter()
+    ///     .collect::<Result<_, _>>()?;
+    /// let said: Vec<_> = said.into_iter().map(|output| match output {
+    ///     Output::Text(text) => text.into_owned(),
+    ///     other => unreachable!("text stops give text, not {other:?}"),
+    /// }).collect();
+    /// assert_eq!(said, ["Sure!", "", "\nUse it well.", "", ""]);
+    /// assert!(stops.hit(&row).is_some());
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
     pub fn text(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
         Ok(Self::new(Kind::Text, Matching::Bytes(Box::new(Stops::new(stops, tie, include)?))))
     }

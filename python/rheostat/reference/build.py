@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from rheostat.reference import knobs as rules
@@ -13,6 +12,8 @@ THREADS = ("must be in [0, 1024]", lambda n: 0 <= n <= 1024)
 
 def build_info() -> dict[str, Any]:
     """The keys of `rheostat.build_info`."""
+    from importlib.metadata import version  # slow to import, rarely asked for
+
     return {
         "version": version("rheostat"),
         "law": LAW,

@@ -1,0 +1,40 @@
+"""What the package says of itself is what the project says elsewhere. `.ci/check-dist` reads the wheel."""
+
+import re
+import tomllib
+from importlib.metadata import metadata
+from pathlib import Path
+
+import rheostat
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+
+
+def test_the_version_stands_in_one_place():
+    assert "version" in PROJECT["dynamic"]
+    assert CARGO["version"] == metadata("rheostat")["Version"] == rheostat.__version__
+    assert (
+        rheostat.build_info()["version"] == rheostat.reference.build_info()["version"] == rheostat.__version__
+    )
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(rheostat.__version__)} ", changelog, re.MULTILINE)
+
+
+def test_the_base_install_needs_numpy_alone():
+    needed = [line for line in metadata("rheostat").get_all("Requires-Dist") if "extra ==" not in line]
+    assert [re.match(r"[\w-]+", line)[0] for line in needed] == ["numpy"]
+
+
+def test_python_and_rust_versions_are_said_once_and_kept():
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    named = [text.rsplit(" ", 1)[1] for text in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", text)]
+    assert named[0] == oldest == "3.11"
+    abi = re.search(r'pyo3 = .*"abi3-py3(\d+)"', (ROOT / "Cargo.toml").read_text(encoding="utf-8"))
+    assert f"3.{abi[1]}" == oldest
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Python {oldest} or newer" in readme
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    for version in named:
+        assert f'"{version}"' in workflow, version
