@@ -109,12 +109,12 @@ SAMPLE = [
     sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=3),
     sampling("flat", LONG, 1.5, 1, goal=4, bar=5.5),
     *(
-        sampling(kind, LONG, 1.0, goal=30, bar=34 if kind == "misleading sample" else 15)
+        sampling(kind, LONG, 1.0, goal=30, bar=30 if kind == "misleading sample" else 15)
         for kind in ADVERSARIAL
     ),
     *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=12) for kind in ("peaked", "flat", "strides")),
     sampling("strides", WIDEST, 1.0, goal=30, bar=25),
-    sampling("misleading sample", WIDEST, 1.0, goal=30, bar=45),
+    sampling("misleading sample", WIDEST, 1.0, goal=30, bar=42),
 ]
 
 SOFTMAX = [
