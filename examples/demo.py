@@ -34,6 +34,7 @@ MAX_TOKENS = 48
 WIDTH = 96
 VOCAB = 49_152
 BAR_WIDTH = 15
+COMMAND = os.path.relpath(Path(sys.executable).with_name("rheostat"))  # as it can be typed here
 
 
 class Measured(NamedTuple):
@@ -176,7 +177,7 @@ def write_texts(model, style: Style) -> tuple[int, int]:
     seconds = sum(t.model + t.sampling for t in times)
     speed = f"{sum(t.tokens for t in times) / seconds:,.0f} tokens a second"
     share = f"{sum(t.sampling for t in times) / seconds:.0%} of the time in rheostat"
-    print(style.dim(f"{speed}, {share}. rheostat generate --help shows all knobs.\n"))
+    print(style.dim(f"{speed}, {share}. All knobs: {COMMAND} generate --help\n"))
     return agreeing, len(TEXTS)
 
 
@@ -216,7 +217,7 @@ def main() -> int:
         f"\n{style.good(verdict, True)}\n"
         f"In the median a token costs {reads:.1f} times np.max, which only reads the row;\n"
         f"the textbook in NumPy costs {speedup:.0f} times as much as rheostat.\n"
-        f"The same seed gives the same tokens on every machine. {style.dim('Next: README.md, make bench')}"
+        f"One seed, one text of the same logits, on every machine. {style.dim('Next: README.md, make bench')}"
     )
     return 0
 

@@ -72,3 +72,25 @@ class Signals(Bytes):
 
             signal.raise_signal(signal.SIGINT)
         return super().__call__(ids)
+
+
+class Tableless(Bytes):
+    """Has no text."""
+
+    table = None
+
+
+class Twice(Bytes):
+    """Gives two rows."""
+
+    def __call__(self, ids):
+        return np.stack([super().__call__(ids)] * 2)
+
+
+class Held(Bytes):
+    """Always writes a word letter by letter, and again."""
+
+    def __call__(self, ids):
+        row = np.full(256, -8, np.float32)
+        row["the cat \u00e9!".encode()[(len(ids) - 4) % 11]] = 2 + len(ids) % 3
+        return row

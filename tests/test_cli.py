@@ -10,7 +10,7 @@ from cli_support import STAND_IN, finished, text_of
 from rheostat import SamplingParams, lab
 from rheostat.cli import peers
 from rheostat.cli.stop_at import STOPS
-from stand_in import Bytes
+from stand_in import Bytes, Held
 
 
 def test_the_text_is_the_loop_s_and_alone_on_standard_output(cli):
@@ -87,6 +87,13 @@ def test_a_text_ends_with_its_sentence_line_or_paragraph(cli, place, ending):
     assert told["text"] == out
 
 
+def test_json_tells_of_a_window_that_slides(cli):
+    asked = ("generate", "the ", *STAND_IN, "--max-tokens", 40, "--context-length", 20, "--json")
+    told = json.loads(cli(*asked, "--context", "slide")[1])
+    assert (told["context"], told["params"]["context_length"], told["dropped"]) == ("slide", 20, 23)
+    assert json.loads(cli(*asked)[1])["context"] == "error"
+
+
 def test_the_window_slides_when_asked_to(cli):
     asked = ("generate", "the ", *STAND_IN, "--seed", 2, "--max-tokens", 40, "--context-length", 20)
     status, out, err = cli(*asked)
@@ -106,6 +113,26 @@ def test_probabilities_are_shown_as_numbers_where_there_is_no_colour(cli):
         p = rheostat.softmax(model(model.encode(last)))[ord(letter)]
         assert abs(p * 100 - int(percent)) <= 0.5001
         last = letter
+
+
+@pytest.mark.parametrize("stop", ["cat \u00e9?", "zebra", "at \u00e9!the"])
+def test_text_that_waited_for_a_stop_has_the_probability_of_each_of_its_tokens(cli, stop):
+    asked = ("--model", "stand_in:Held", "--seed", 3, "--max-tokens", 17, "--temperature", 0, "--stop", stop)
+    out = cli("generate", "the ", *asked, "--show-probs")[1]
+    model, ids = Held(), list(b"the ")
+    text = rheostat.generate(
+        model, ids, SamplingParams(temperature=0, max_tokens=17, stop=stop), table=model.table
+    )
+    wanted, at = "", 0
+    whole = text.run().text
+    for id in text.ids:
+        letter = {0xC3: "", 0xA9: "\u00e9"}.get(id, chr(id))
+        probability = rheostat.softmax(model(ids))[id]
+        ids.append(id)
+        if whole.startswith(letter, at) and letter and at < len(whole):
+            wanted += f"{letter}[{probability:.0%}]"
+            at += 1
+    assert out == wanted
 
 
 def test_explain_tells_of_every_token_on_standard_error(cli):
@@ -175,17 +202,21 @@ def test_bench_measures_every_peer(cli):
     assert (status, err) == (0, "")
     assert [row["vocab"] for row in told["rows"]] == [500, 500, 2000, 2000]
     for row in told["rows"]:
-        assert {"np.max", "rheostat", "NumPy sort", "NumPy partition"} <= set(row["microseconds"])
+        assert {"np.max", "rheostat", "NumPy, sort", "NumPy, partition"} <= set(row["microseconds"])
         assert all(time > 0 for time in row["microseconds"].values())
     status, out, _ = cli("bench", "--vocab", "500", "--seconds", 0.001)
     assert status == 0
-    assert "NumPy partition" in out
+    assert "NumPy, partition" in out
     assert max(map(len, out.splitlines())) < 100
 
 
 def test_a_peer_that_keeps_other_tokens_is_not_timed(cli, monkeypatch):
-    wrong = {"wrong": lambda row, temperature, top_p: (0, np.arange(row.size))}
-    monkeypatch.setattr(peers, "installed", lambda: wrong)
-    status, _, err = cli("bench", "--vocab", "500", "--seconds", 0.001)
-    assert status == 1
-    assert re.match(r"rheostat bench: RuntimeError: wrong kept 500 tokens where rheostat keeps \d+\n", err)
+    def wrong(row, temperature, top_p):
+        return lambda: pytest.fail("is timed"), np.arange(row.size)
+
+    monkeypatch.setattr(peers, "installed", lambda: {"wrong": wrong})
+    status, out, _ = cli("bench", "--vocab", "500", "--seconds", 0.001)
+    assert status == 0
+    assert re.search(r"wrong +keeps 500 +keeps 500", out)
+    told = json.loads(cli("bench", "--vocab", "500", "--seconds", 0.001, "--json")[1])
+    assert [row["kept_by_others"] for row in told["rows"]] == [{"wrong": 500}] * 2

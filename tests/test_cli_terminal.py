@@ -4,9 +4,13 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 
+import pytest
 from cli_support import STAND_IN, environment, finished, in_terminal, plain, start, text_of
 from rheostat import SamplingParams
+from rheostat.cli import main
 from stand_in import TEXT
 
 
@@ -71,6 +75,39 @@ def test_a_terminal_shows_explanations_as_tables_and_the_text_below():
     assert "\u2588" in shown
     assert " drawn" in shown
     assert max(len(line.rstrip()) for line in plain(shown).splitlines()) <= 100
+
+
+@pytest.mark.parametrize("columns", ["30", "40", "60", "80", "100"])
+def test_no_number_is_cut_off_in_a_narrow_terminal(columns):
+    env = environment(COLUMNS=columns)
+    shown, status = in_terminal("explain", "the ", *STAND_IN, "--seed", "3", env=env)
+    assert status == 0
+    assert "\u2026" not in shown
+    assert "drawn" in shown
+    shown, status = in_terminal("bench", "--vocab", "2000", "--seconds", "0.001", env=env)
+    assert status == 0
+    assert "\u2026" not in shown
+    assert len(re.findall(r"\(\d[\d,]*x\)", plain(shown))) >= 4
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_streams_are_no_error(closed):
+    command = f"{sys.executable} -m rheostat generate 'the ' --model stand_in:load --max-tokens 3 {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert (len(done.stdout) == 3) == (closed != ">&-")
+
+
+def test_ctrl_c_while_modules_are_loaded_is_status_130(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "rheostat.cli.commands", None)
+    monkeypatch.setattr("builtins.__import__", lambda name, *more: interrupted(name))
+    status = main(["--version"])
+    monkeypatch.undo()
+    assert status == 130
 
 
 def test_ctrl_c_in_a_terminal_ends_with_what_was_written():

@@ -1,43 +1,14 @@
 """The loop: what it gives is what a sequence, or a sampler with a stop matcher, gives by hand."""
 
-import asyncio
 import threading
 
 import numpy as np
 import pytest
 import rheostat
-from chain_model import BYTES, EOS, VOCAB, Cached, Failing, model, table_of
-from hypothesis import given, settings
+from chain_model import BYTES, EOS, KNOBS, PROMPTS, VOCAB, Cached, everything, few, model, table_of
+from hypothesis import given
 from hypothesis import strategies as st
-from rheostat import KnobError, LogitsError, SamplingParams
-
-KNOBS = st.fixed_dictionaries(
-    {"seed": st.integers(0, 2**64 - 1), "max_tokens": st.integers(8, 20)},
-    optional={
-        "temperature": st.sampled_from([0, 0.5, 1.0, 3.0]),
-        "top_p": st.sampled_from([0.3, 0.9]),
-        "top_k": st.integers(1, 6),
-        "mirostat": st.sampled_from([0, 2]),
-        "frequency_penalty": st.sampled_from([0.5, -1.0]),
-        "no_repeat_ngram_size": st.integers(2, 3),
-        "stop": st.lists(st.text("abEND é.", min_size=1, max_size=3), max_size=3),
-        "eos_token_id": st.just(EOS),
-        "stop_token_ids": st.just([11]),
-        "ignore_eos": st.booleans(),
-        "include_stop_str_in_output": st.booleans(),
-        "min_tokens": st.integers(0, 6),
-        "context_length": st.integers(9, 25),
-        "logprobs": st.integers(0, 2),
-    },
-)
-PROMPTS = st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=8)
-few = settings(max_examples=60, deadline=None)
-
-
-def everything(generation):
-    """All that a generation tells but the times."""
-    names = ("text", "ids", "prompt_ids", "tokens", "logprobs", "finish_reason", "stop", "seed", "dropped")
-    return {name: getattr(generation, name) for name in names}
+from rheostat import KnobError, SamplingParams
 
 
 @few
@@ -86,24 +57,6 @@ def test_it_is_a_sampler_and_a_stop_matcher_by_hand(knobs, prompt):
 
 
 @few
-@given(KNOBS, PROMPTS, st.sampled_from(["error", "slide"]), st.sets(st.integers(1, 20)))
-def test_after_a_failure_the_text_goes_on_as_if_nothing_had_happened(knobs, prompt, context, failures):
-    params = SamplingParams(**{"context_length": 12} | knobs)
-    options = {"table": table_of(), "context": context}
-    wanted = rheostat.generate(model, prompt, params, **options).run()
-    generation = rheostat.generate(Failing(model, failures), prompt, params, **options)
-    steps, failed = [], 0
-    while generation.finish_reason is None:
-        try:
-            steps += [next(generation)]
-        except ConnectionError:
-            failed += 1
-    assert failed <= len(failures)
-    assert everything(generation) == everything(wanted)
-    assert "".join(step.text for step in steps) == wanted.text
-
-
-@few
 @given(KNOBS, PROMPTS)
 def test_an_incremental_model_gives_the_same_and_reads_each_token_once(knobs, prompt):
     params = SamplingParams(**knobs)
@@ -111,41 +64,6 @@ def test_an_incremental_model_gives_the_same_and_reads_each_token_once(knobs, pr
     done = rheostat.generate(cached, prompt, params, table=table_of()).run()
     assert everything(done) == everything(rheostat.generate(model, prompt, params, table=table_of()).run())
     assert cached.calls == [("start", len(prompt)), *(("next", id) for id in done.ids[:-1])]
-
-
-def test_an_incremental_model_starts_anew_after_a_failure():
-    class Once(Cached):
-        broken = False
-
-        def next(self, id):
-            row = super().next(id)
-            if len(self.read) == 4 and not self.broken:
-                self.broken = True
-                raise TimeoutError
-            return row
-
-    params = SamplingParams(seed=1, max_tokens=6)
-    cached = Once()
-    generation = rheostat.generate(cached, [0], params)
-    with pytest.raises(TimeoutError):
-        generation.run()
-    assert len(generation.ids) == 3
-    assert generation.run().ids == rheostat.generate(model, [0], params).run().ids
-    assert [call[0] for call in cached.calls] == ["start", "next", "next", "next", "start", "next", "next"]
-    assert cached.calls[4] == ("start", 4)
-
-
-def test_refused_logits_change_nothing():
-    rows = [np.zeros(VOCAB), np.full(VOCAB, np.nan), np.zeros((2, VOCAB)), np.zeros(VOCAB)]
-    generation = rheostat.generate(lambda ids: rows.pop(0), [0], SamplingParams(seed=3, max_tokens=2))
-    next(generation)
-    with pytest.raises(LogitsError, match="got nan at row 0, token 0"):
-        next(generation)
-    with pytest.raises(KnobError, match=r"logits must be one row, got shape \(2, 12\)"):
-        next(generation)
-    assert len(generation.ids) == 1
-    zeros = rheostat.generate(lambda ids: np.zeros(VOCAB), [0], SamplingParams(seed=3, max_tokens=2))
-    assert generation.run().ids == zeros.run().ids
 
 
 @pytest.mark.parametrize("prompt", [[0], [0, 1, 2], list(range(10)) * 2])
@@ -236,132 +154,3 @@ def test_the_time_is_told_apart():
     assert timings.model >= 0.008
     assert 0 < timings.sampling < timings.model
     assert timings.tokens_per_second == pytest.approx(4 / (timings.model + timings.sampling))
-
-
-def test_run_wants_an_end():
-    generation = rheostat.generate(model, [0], SamplingParams(seed=1, eos_token_id=EOS, ignore_eos=True))
-    with pytest.raises(KnobError, match="max_tokens must be given where nothing else can end the text"):
-        generation.run()
-    assert len([next(generation) for _ in range(30)]) == 30
-    assert repr(generation) == "<Generation of 30 tokens, open>"
-    slides = rheostat.generate(model, [0], SamplingParams(context_length=4), context="slide")
-    with pytest.raises(KnobError, match="max_tokens must be given"):
-        slides.run()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"model": 3}, TypeError, "model must be callable, or have start and next, got int"),
-        ({"params": {}}, TypeError, "params must be a SamplingParams, got dict"),
-        ({"context": "shift"}, KnobError, "context must be 'error' or 'slide', got 'shift'"),
-        (
-            {"context": "slide"},
-            KnobError,
-            "context must be 'error' where there is no context_length, got 'slide'",
-        ),
-        ({"prompt_ids": [99]}, KnobError, "prompt_ids must hold token ids in [0, 12), got 99"),
-        ({"stream": -1}, KnobError, "stream must be in [0, 2**64), got -1"),
-    ],
-)
-def test_what_is_wrong_is_said_at_once(api, arguments, error, message):
-    given = {"model": model, "prompt_ids": [0], "params": SamplingParams()} | arguments
-    options = {"table": table_of(api)} | {k: v for k, v in given.items() if k in ("context", "stream")}
-    for function in (api.generate, api.agenerate):
-        with pytest.raises(error) as caught:
-            function(given["model"], given["prompt_ids"], given["params"], **options)
-        assert str(caught.value).startswith(message)
-
-
-async def asked_for(ids):
-    await asyncio.sleep(0)
-    return model(ids)
-
-
-class AskedFor:
-    async def __call__(self, ids):
-        return await asked_for(ids)
-
-
-class AskedForCached:
-    def __init__(self):
-        self.cached = Cached()
-
-    async def start(self, ids):
-        return self.cached.start(ids)
-
-    async def next(self, id):
-        return self.cached.next(id)
-
-
-@pytest.mark.parametrize("make", [lambda: asked_for, AskedFor, AskedForCached, lambda: model, Cached])
-def test_an_async_text_is_the_same(api, make):
-    params = SamplingParams(seed=9, max_tokens=12, stop="D", context_length=9, logprobs=0)
-    options = {"table": table_of(api), "context": "slide"}
-    like = Cached() if hasattr(make(), "start") else model
-    wanted = api.generate(like, [0, 1], params, **options)
-    steps = list(wanted)
-
-    async def main():
-        generation = api.agenerate(make(), [0, 1], params, **options)
-        assert [step async for step in generation] == steps
-        assert everything(generation) == everything(wanted)
-        again = await api.agenerate(make(), [0, 1], params, **options).run()
-        assert everything(again) == everything(wanted)
-
-    asyncio.run(main())
-
-
-def test_a_blocking_model_lets_the_event_loop_go_on():
-    go_on = threading.Event()
-
-    def waits(ids):
-        assert go_on.wait(10)
-        return model(ids)
-
-    async def main():
-        generation = rheostat.agenerate(waits, [0], SamplingParams(max_tokens=2))
-        running = asyncio.create_task(generation.run())
-        await asyncio.sleep(0.01)
-        assert not running.done()
-        go_on.set()
-        return await running
-
-    assert asyncio.run(main()).finish_reason == "length"
-
-
-def test_a_cancelled_step_is_asked_for_again_when_its_thread_is_done():
-    go_on, inside = threading.Event(), []
-
-    def waits(ids):
-        inside.append(len(ids))
-        assert len(inside) - returned[0] == 1, "two calls at once"
-        go_on.wait(10)
-        returned[0] += 1
-        return model(ids)
-
-    returned = [0]
-    params = SamplingParams(seed=1, max_tokens=3)
-
-    async def main():
-        generation = rheostat.agenerate(waits, [0], params)
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(anext(generation), 0.05)
-        assert generation.ids == ()
-        go_on.set()
-        return await generation.run()
-
-    assert asyncio.run(main()).ids == rheostat.generate(model, [0], params).run().ids
-    assert inside == [1, 1, 2, 3]
-
-
-def test_an_async_model_that_raises_can_be_asked_again():
-    async def main(failing, wanted):
-        generation = rheostat.agenerate(failing, [0], SamplingParams(seed=1, max_tokens=4))
-        with pytest.raises(ConnectionError):
-            await generation.run()
-        assert repr(generation) == "<AsyncGeneration of 2 tokens, open>"
-        assert (await generation.run()).ids == wanted
-
-    wanted = rheostat.generate(model, [0], SamplingParams(seed=1, max_tokens=4)).run().ids
-    asyncio.run(main(Failing(model, [3]), wanted))

@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +103,8 @@ def test_what_cannot_be_recorded_is_said_at_once(tmp_path):
         record(tmp_path / "r", SamplingParams(chain=(lambda ids, x, p: ids,), max_tokens=1))
     with pytest.raises(FileNotFoundError):
         record(tmp_path / "none" / "r")
+    with pytest.raises(TypeError, match="record must be a path or a text file, got int"):
+        record(3)
 
 
 @settings(max_examples=30, deadline=None)
@@ -120,7 +124,8 @@ def test_the_first_step_whose_logits_differ_is_the_model_s(tmp_path_factory, at)
     assert found.a["logits"] != found.b["logits"]
     assert f"Step {at}: the logits differ, so the model: digests" in str(found)
     assert a.ids[:at] == b.ids[:at]
-    assert ("steps before it are equal" in str(found)) == (at > 0)
+    before = {0: "", 1: "The step before it is equal."}.get(at, f"The {at} steps before it are equal.")
+    assert str(found).partition("\n")[2] == before
 
 
 def test_the_same_logits_and_another_token_are_the_sampler_s(tmp_path):
@@ -157,13 +162,73 @@ def test_a_shorter_record_is_told(tmp_path):
     assert "the first has ended" in str(recording.diff(*files[::-1]))
 
 
-def test_another_prompt_is_a_setting(tmp_path):
+@pytest.mark.parametrize(
+    ("a", "b", "names", "cause"),
+    [
+        ({"prompt": [0, 1]}, {"prompt": [1, 1]}, ["prompt"], "input"),
+        ({"context": "slide"}, {}, ["context"], "length"),
+        ({"context": "slide"}, {"context": "slide", "context_length": 5}, ["context_length"], "input"),
+        ({}, {"context_length": 7}, ["context_length"], "length"),
+        ({"vocab_size": 3}, {}, ["vocab_size"], "sampler"),
+    ],
+)
+def test_what_the_model_reads_is_a_setting_and_not_the_model_s_fault(tmp_path, a, b, names, cause):
     files = [tmp_path / "a", tmp_path / "b"]
-    record(files[0], prompt=[0, 1])
-    record(files[1], prompt=[1, 1])
+    for file, options in zip(files, (a, b), strict=True):
+        given = {"context_length": 4, "prompt": [0, 1]} | options
+        params = PARAMS.replace(context_length=given.pop("context_length"), ignore_eos=True)
+        record(file, params, **given)
     found = recording.diff(*files)
-    assert [name for name, *_ in found.settings] == ["prompt"]
-    assert (found.position, found.cause) == (0, "model")
+    assert [name for name, *_ in found.settings] == names
+    assert found.cause == cause
+    assert (cause == "input") == (
+        "the logits differ, as they may, for the model read something" in str(found)
+    )
+
+
+def test_the_record_of_a_window_that_slides_tells_its_length():
+    file = io.StringIO()
+    done = record(file, PARAMS.replace(context_length=5), context="slide")
+    header = lines_of(file.getvalue())[0]
+    assert (header["context"], header["params"]["context_length"], header["vocab_size"]) == ("slide", 5, 12)
+    assert done.params.context_length == 5
+    file = io.StringIO()
+    rheostat.generate(model, [0], PARAMS, record=file)
+    assert lines_of(file.getvalue())[0]["vocab_size"] is None
+
+
+def test_a_line_that_is_cut_off_by_a_full_disk_is_taken_back_and_written_again(tmp_path, monkeypatch):
+    class Disk(io.FileIO):
+        """Takes half of a line, then no more, once."""
+
+        def write(self, data):
+            state = states.pop(0) if states else 0
+            if state == 2:
+                raise OSError(28, "No space left on device")
+            return super().write(data[: len(data) // 2] if state else data)
+
+    states = [0, 0, 1, 2]
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode, **how: Disk(path, mode) if "b" in mode else opened(path, mode, **how)
+    )
+    generation = rheostat.generate(model, [0], PARAMS, record=tmp_path / "a")
+    with pytest.raises(OSError, match="No space left"):
+        generation.run()
+    assert (len(generation.ids), states) == (1, [])
+    generation.run()
+    monkeypatch.undo()
+    record(tmp_path / "b", prompt=[0])
+    assert [step["id"] for step in recording.read(tmp_path / "a").steps] == list(generation.ids)
+
+
+def test_a_pipe_is_written_to_too(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    done = record(tmp_path / "pipe")
+    lines = lines_of(os.read(reading, 2**16).decode())
+    os.close(reading)
+    assert [line["id"] for line in lines[1:]] == list(done.ids)
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,26 @@ def test_a_character_waits_for_its_rest(api):
     assert last.push(8)[:3] == (rheostat.Token(8), "\ufffd", ("length", None))
 
 
+def test_a_limit_of_the_caller_s_ends_it_and_shows_what_was_held(api):
+    table = api.TokenTable.from_bytes([b"a", b" EN", "\u00e9".encode()[:1]])
+    sequence = api.Sequence(SamplingParams(stop=" END"), table)
+    sequence.push([0, 1])
+    before = sequence.snapshot()
+    step = sequence.end()
+    assert (step.token, step.text, step.finish) == (None, " EN", ("length", None))
+    assert [token.id for token in step.tokens] == [1]
+    assert (sequence.text, sequence.finish, len(sequence.tokens)) == ("a EN", ("length", None), 2)
+    for call in (sequence.end, lambda: sequence.push(0)):
+        with pytest.raises(RuntimeError, match=r"the sequence has ended \(length\): make a new one"):
+            call()
+    sequence.restore(before)
+    assert sequence.push([2, 0]).text == " EN\ufffda"
+    cut = api.Sequence(SamplingParams(), table)
+    assert (cut.push(2).text, cut.end().text, cut.text) == ("", "\ufffd", "\ufffd")
+    empty = api.Sequence(SamplingParams(), table)
+    assert (empty.end().text, empty.text, empty.finish) == ("", "", ("length", None))
+
+
 def test_without_a_table_there_are_ids_alone(api):
     sequence = api.Sequence(SamplingParams(max_tokens=3, stop_token_ids=[1]), None, vocab_size=5)
     assert sequence.push([4, 0])[:3] == (rheostat.Token(0), "", None)

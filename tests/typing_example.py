@@ -120,6 +120,16 @@ for steps in together:
     assert_type(steps, dict[int, rheostat.Step])
 assert_type(together.texts, tuple[str, ...])
 
+
+async def rows_later(texts: list[list[int]]) -> NDArray[np.float32]:
+    return rows_of(texts)
+
+
+async def many_texts() -> tuple[str, ...]:
+    done = rheostat.agenerate_batch(rows_later, [[1], [2]], params, vocab_size=8, record=["a.jsonl", None])
+    return (await done.run()).texts
+
+
 difference = rheostat.recording.diff("a.jsonl", "b.jsonl")
 if difference is not None:
     assert_type(difference.cause, str | None)

@@ -26,17 +26,21 @@ from rheostat._rheostat import (
 )
 from rheostat.errors import KnobError, LogitsError
 from rheostat.explanation import explain
-from rheostat.generation import agenerate, generate, generate_batch
-from rheostat.generation_batch import BatchGeneration
-from rheostat.generation_over import AsyncGeneration, Generation, IncrementalModel, Timings
+from rheostat.generation import agenerate, generate
+from rheostat.generation_batch import AsyncBatchGeneration, BatchGeneration
+from rheostat.generation_many import agenerate_batch, generate_batch
+from rheostat.generation_model import IncrementalModel, Timings
+from rheostat.generation_over import AsyncGeneration, Generation
 from rheostat.params import SamplingParams
 from rheostat.results import Logprobs, Token, Tokens, Verified
 from rheostat.sequence import Sequence
-from rheostat.sequence_over import Finish, Step
+from rheostat.sequence_step import Step
 from rheostat.stops import StopHit
+from rheostat.transcript import Finish
 
 __all__ = [
     "LAW",
+    "AsyncBatchGeneration",
     "AsyncGeneration",
     "BatchGeneration",
     "BatchSampler",
@@ -61,6 +65,7 @@ __all__ = [
     "Verified",
     "__version__",
     "agenerate",
+    "agenerate_batch",
     "build_info",
     "choose",
     "explain",

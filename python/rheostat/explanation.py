@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from rheostat.errors import KnobError
 from rheostat.explain_report import Draw, Explanation, Survivor
 from rheostat.explain_steps import Implementation, Once, Run, probabilities
-from rheostat.params import SamplingParams
+from rheostat.params import SamplingParams, require
 from rheostat.reference import chance, law
 from rheostat.reference import knobs as rules
 from rheostat.reference.arrays import MAX_VOCAB, as_logits
@@ -114,18 +114,17 @@ def with_params(params: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call, with the knobs of the params among them."""
     if params is None:
         return dict(arguments)
-    if not isinstance(params, SamplingParams):
-        raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
+    given = require(params)
     beside = [name for name in arguments if name not in OF_A_CALL]
     if beside:
         rule = "params must come without knobs beside them"
         raise KnobError(f"{rule}, got {', '.join(beside)}", "params", beside)
-    if params.mirostat:
+    if given.mirostat:
         rule = "params must be without mirostat, whose state only a Sampler has"
-        raise KnobError(f"{rule}, got mirostat={params.mirostat}", "params", params)
+        raise KnobError(f"{rule}, got mirostat={given.mirostat}", "params", given)
     table = arguments.get("table")
-    knobs = params.knobs() if table is None else params.resolved(table).knobs()
-    return ({} if "u" in arguments else {"seed": params.seed}) | knobs | dict(arguments)
+    knobs = given.knobs() if table is None else given.resolved(table).knobs()
+    return ({} if "u" in arguments else {"seed": given.seed}) | knobs | dict(arguments)
 
 
 def _draw(kept: Kept, token: int, word: int, rank: int, text: str | None) -> Draw:

@@ -1,14 +1,11 @@
-"""`rheostat.generate`, `agenerate` and `generate_batch`: the loop over the fast sequence."""
+"""`rheostat.generate` and `agenerate`: the loop over the fast sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from collections.abc import Sequence as ListOf
 from typing import Any
 
-from rheostat._rheostat import BatchSampler
-from rheostat.generation_batch import BatchGeneration, BatchModel
-from rheostat.generation_over import AsyncGeneration, Generation, Model
+from rheostat.generation_model import Mask, Model, PromptIds
+from rheostat.generation_over import AsyncGeneration, Generation
 from rheostat.params import SamplingParams
 from rheostat.recording import Target
 from rheostat.sequence import Sequence
@@ -16,14 +13,14 @@ from rheostat.sequence import Sequence
 
 def generate(
     model: Model,
-    prompt_ids: Iterable[int],
+    prompt_ids: PromptIds,
     params: SamplingParams,
     *,
     table: Any = None,
     vocab_size: int | None = None,
     stream: int = 0,
     context: str = "error",
-    bitmask: Callable[[tuple[int, ...]], Any] | None = None,
+    bitmask: Mask | None = None,
     record: Target | None = None,
 ) -> Generation:
     """A text from your model: an iterator of `Step`s, which has the result.
@@ -39,7 +36,7 @@ def generate(
         params: SamplingParams, with stops, limits and EOS ids.
         table: TokenTable, the bytes of every token; None for ids without text.
         vocab_size: the number of tokens; the table's length, or without a table that of the first row, where
-            it is not given.
+            it is not given. What of a row is beyond it is forbidden: heads are padded.
         stream: which of the sequences of one seed this is, an integer in [0, 2**64).
         context: at `params.context_length`, "error" ends the text (and a longer prompt is an error); "slide"
             drops the oldest tokens, so that the model never sees more: one at a time, of an incremental model
@@ -53,7 +50,8 @@ def generate(
 
     Raises:
         KnobError: what can be wrong with the arguments, at once; see `Sequence`.
-        TypeError: model or params are none.
+        TypeError: model, params, bitmask or record are none.
+        RuntimeError: at a step, while another one is asked for.
 
     >>> import rheostat
     >>> table = rheostat.TokenTable.from_bytes([b"tick", b" tock", b"."])
@@ -85,14 +83,14 @@ def generate(
 
 def agenerate(
     model: Model,
-    prompt_ids: Iterable[int],
+    prompt_ids: PromptIds,
     params: SamplingParams,
     *,
     table: Any = None,
     vocab_size: int | None = None,
     stream: int = 0,
     context: str = "error",
-    bitmask: Callable[[tuple[int, ...]], Any] | None = None,
+    bitmask: Mask | None = None,
     record: Target | None = None,
 ) -> AsyncGeneration:
     """`generate` for `async for`, and `await .run()`.
@@ -132,56 +130,4 @@ def agenerate(
     )
 
 
-def generate_batch(
-    model: BatchModel,
-    prompts: Iterable[Iterable[int]],
-    params: SamplingParams | ListOf[SamplingParams],
-    *,
-    table: Any = None,
-    vocab_size: int | None = None,
-    streams: ListOf[int] | None = None,
-    max_rows: int | None = None,
-) -> BatchGeneration:
-    """Many texts from one model: an iterator of what each got from a call of it, through a `BatchSampler`.
-
-    Each text is the one that `generate` gives alone with its stream: it never sees its neighbours, and
-    `max_rows` changes none. A failure of the model changes nothing, as in `generate`.
-
-    Args:
-        model: called with a list of lists, all ids of each text that goes on, gives (rows, vocab) logits.
-            `.rows` says which texts they are of.
-        prompts: the ids of each prompt.
-        params: SamplingParams for all, or one for each.
-        table, vocab_size: as in `Sequence`.
-        streams: of each text, 0, 1, 2 .. where they are not given.
-        max_rows: how many texts the model is asked for at once; where one ends, the next begins.
-
-    Returns:
-        A BatchGeneration. A step is a dict from the prompt's index to its `Step`; `sequences` and `texts`
-        have the results, `.run()` goes to the end.
-
-    Raises:
-        KnobError, TypeError: as in `Sequence`; lists of other lengths than that of prompts.
-
-    >>> import rheostat
-    >>> table = rheostat.TokenTable.from_bytes([b"tick ", b"tock ", b"."])
-    >>> def model(texts):
-    ...     return [[[0, 5, 1], [5, 0, 1], [0, 0, 0]][ids[-1]] for ids in texts]
-    >>> params = rheostat.SamplingParams(temperature=0, max_tokens=3)
-    >>> rheostat.generate_batch(model, [[0], [1]], params, table=table).run().texts
-    ('tock tick tock ', 'tick tock tick ')
-    """
-    return BatchGeneration(
-        Sequence,
-        BatchSampler,
-        model,
-        prompts,
-        params,
-        table=table,
-        vocab_size=vocab_size,
-        streams=streams,
-        max_rows=max_rows,
-    )
-
-
-generate.__module__ = agenerate.__module__ = generate_batch.__module__ = "rheostat"
+generate.__module__ = agenerate.__module__ = "rheostat"

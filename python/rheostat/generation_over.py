@@ -1,65 +1,42 @@
 """The loop: the model is asked for a row of logits, a sequence takes a token of it, until it ends.
 
-What a text is and where it ends is the sequence's; here is only what the model sees, how long it took and,
-if asked for, a record. `rheostat.generate` and `rheostat.reference.generate` are this over their own
+What a text is and where it ends is the sequence's; here is only what the model is asked, how long it took
+and, if asked for, a record. `rheostat.generate` and `rheostat.reference.generate` are this over their own
 sequences.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, Self
+from weakref import WeakValueDictionary
 
-from rheostat.errors import KnobError
-from rheostat.params import SamplingParams
+from rheostat.generation_model import (
+    BUSY,
+    ENDS,
+    Asking,
+    IncrementalModel,
+    Mask,
+    Model,
+    PromptIds,
+    Timings,
+    Window,
+    check_that_it_ends,
+    checked_answer,
+    checked_mask,
+    lost,
+)
+from rheostat.params import SamplingParams, require
 from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import MAX_VOCAB, as_logits
 from rheostat.results import Token
-from rheostat.sequence_over import Step
+from rheostat.sequence_step import Step
 
-if TYPE_CHECKING:
-    import asyncio
-
-POLICIES = ("error", "slide")
-
-
-@runtime_checkable
-class IncrementalModel(Protocol):
-    """A model that keeps what it has read, as with a key-value cache: it is told only what is new.
-
-    Both methods give the logits for the next token, (vocab,) or (1, vocab), or in `agenerate` may be
-    coroutine functions that do.
-    """
-
-    def start(self, ids: list[int], /) -> Any:
-        """Forgets what it has read and reads these ids."""
-
-    def next(self, id: int, /) -> Any:
-        """Reads one more id."""
-
-
-Model = Callable[[list[int]], Any] | IncrementalModel
-
-
-class Timings(NamedTuple):
-    """Where the time of a generation went, in seconds."""
-
-    model: float
-    """In the model."""
-    sampling: float
-    """From logits to token and text."""
-    prompt: float
-    """Of `model`, the first row: the reading of the prompt."""
-    tokens: int
-    """How many tokens came of it."""
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Of model and sampling together; 0.0 before the first token."""
-        return self.tokens / (self.model + self.sampling) if self.tokens else 0.0
+# By the identity of a model, the generation that asked it last: it keeps what it read for that one alone.
+_READERS: WeakValueDictionary[int, Loop] = WeakValueDictionary()
 
 
 class Loop:
@@ -69,47 +46,45 @@ class Loop:
         self,
         sequence: Callable[..., Any],
         model: Model,
-        prompt_ids: Iterable[int],
+        prompt_ids: PromptIds,
         params: SamplingParams,
         *,
         table: Any = None,
         vocab_size: int | None = None,
         stream: int = 0,
         context: str = "error",
-        bitmask: Callable[[tuple[int, ...]], Any] | None = None,
+        bitmask: Mask | None = None,
         record: Target | None = None,
     ) -> None:
         self._incremental = isinstance(model, IncrementalModel)
         if not self._incremental and not callable(model):
             raise TypeError(f"model must be callable, or have start and next, got {type(model).__name__}")
-        if context not in POLICIES:
-            raise KnobError(f"context must be 'error' or 'slide', got {context!r}", "context", context)
-        if not isinstance(params, SamplingParams):
-            raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
-        self._width: int | None = None  # of what the model sees, where the oldest tokens are dropped
-        if context == "slide":
-            self._width = params.context_length
-            if self._width is None:
-                message = "context must be 'error' where there is no context_length, got 'slide'"
-                raise KnobError(message, "context", context)
-            params = params.replace(context_length=None)
+        self._window = Window(context, require(params))
         self._model: Any = model
-        self._bitmask = bitmask
+        self._bitmask = checked_mask(bitmask)
         self._is_sized = table is not None or vocab_size is not None
         size = vocab_size if self._is_sized else MAX_VOCAB
         self._begin = partial(sequence, table=table, stream=stream)
-        self._sequence = self._begin(params, prompt_ids=prompt_ids, vocab_size=size)
-        self._ids = list(self._sequence.prompt_ids)
-        self._dropped = 0
+        self._sequence = self._begin(self._window.params, prompt_ids=prompt_ids, vocab_size=size)
+        self._window.begin(self._sequence.prompt_ids)
         self._is_warm = False  # whether an incremental model has read all but the last id
         self._logits: Any = None
         self._timings = Timings(0.0, 0.0, 0.0, 0)
-        self._recorder = None if record is None else Recorder(record, self._sequence)
+        self._turn = threading.Lock()  # of one step at a time; `with` a lock, Ctrl-C comes before or inside
+        self._recorder: Recorder | None = None
+        if record is not None:
+            told = self._sequence.vocab_size if self._is_sized else None
+            self._recorder = Recorder(record, self._sequence, self._window, told)
 
     @property
     def sequence(self) -> Any:
         """The `Sequence` that the tokens go through."""
         return self._sequence
+
+    @property
+    def params(self) -> SamplingParams:
+        """The parameters, with the context_length at which the oldest tokens slide out."""
+        return self._window.asked(self._sequence.params)
 
     @property
     def text(self) -> str:
@@ -159,7 +134,7 @@ class Loop:
     @property
     def dropped(self) -> int:
         """How many of the oldest tokens the model did not see at the last step; 0 unless they slide."""
-        return self._dropped
+        return self._window.dropped
 
     @property
     def logits(self) -> Any:
@@ -177,44 +152,42 @@ class Loop:
         """The call that gives the next row, and its argument. Until that row is taken the model counts as
         cold, so that after a failure it starts from all ids again.
         """
-        seen = len(self._ids) - self._dropped
-        if self._width is not None and seen > self._width:
-            # A cache is filled anew when tokens are dropped, so then half of them go.
-            left = max(1, self._width // 2) if self._incremental else self._width
-            self._dropped = len(self._ids) - left
-            self._is_warm = False
-        was_warm, self._is_warm = self._is_warm, False
-        if was_warm:
-            return self._model.next, self._ids[-1]
-        window = self._ids[self._dropped :]
-        return (self._model.start if self._incremental else self._model), window
+        window, model = self._window, self._model
+        moved = window.follow(self._sequence)
+        if not self._incremental:
+            window.slide(halve=False)
+            return model, window.seen()
+        moved |= window.slide(halve=True)  # a cache is filled anew then, so half of the tokens go
+        is_warm, self._is_warm = self._is_warm and _READERS.get(id(model)) is self, False
+        _READERS[id(model)] = self
+        return (model.next, window.last) if is_warm and not moved else (model.start, window.seen())
 
     def _take(self, row: Any, seconds: float) -> Step:
         """A token of the row; `seconds` is what the model took for it."""
-        if not self._is_sized:
-            self._size(as_logits(row)[0].shape[1])
+        sequence = self._sequence if self._is_sized else self._sized(row)
         began = perf_counter()
         words = None if self._bitmask is None else self._bitmask(self.ids)
         if self._recorder is None:
-            step: Step = self._sequence.step(row, bitmask=words)
+            step: Step = sequence.step(row, bitmask=words)
         else:
-            step = self._recorder.step(self._sequence, row, words)
+            step = self._recorder.step(sequence, row, words)
         sampling = perf_counter() - began
         assert step.token is not None
+        self._sequence, self._is_sized = sequence, True
         self._logits = row
-        self._ids.append(step.token.id)
+        self._window.add(step.token.id)
         self._is_warm = self._incremental
-        past = self._timings
-        prompt = past.prompt if past.tokens else seconds
-        self._timings = Timings(past.model + seconds, past.sampling + sampling, prompt, past.tokens + 1)
+        self._timings = self._timings.plus(seconds, sampling, 1)
         return step
 
-    def _size(self, vocab_size: int) -> None:
-        """The first row tells the size of the vocabulary."""
+    def _sized(self, row: Any) -> Any:
+        """The sequence over the vocabulary that the first row has."""
         old = self._sequence
-        params = old.params.replace(seed=old.seed)
-        self._sequence = self._begin(params, prompt_ids=old.prompt_ids, vocab_size=vocab_size)
-        self._is_sized = True
+        params, vocab_size = old.params.replace(seed=old.seed), as_logits(row)[0].shape[1]
+        return self._begin(params, prompt_ids=old.prompt_ids, vocab_size=vocab_size)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a generation cannot be copied or pickled, for its model cannot: copy its sequence")
 
     def __repr__(self) -> str:
         state = "open" if self.finish_reason is None else f"ended: {self.finish_reason}"
@@ -230,10 +203,16 @@ class Generation(Loop, Iterator[Step]):
     def __next__(self) -> Step:
         if self.finish_reason is not None:
             raise StopIteration
-        ask, argument = self._question()
-        began = perf_counter()
-        row = ask(argument)
-        return self._take(row, perf_counter() - began)
+        if self._turn.locked():
+            raise RuntimeError(BUSY)
+        with self._turn:
+            try:
+                ask, argument = self._question()
+                began = perf_counter()
+                row = checked_answer(ask(argument))
+                return self._take(row, perf_counter() - began)
+            except ENDS as error:
+                raise lost(error) from error
 
     def run(self) -> Self:
         """Goes on to the end and gives the generation itself.
@@ -248,29 +227,29 @@ class Generation(Loop, Iterator[Step]):
 
 
 class AsyncGeneration(Loop, AsyncIterator[Step]):
-    """A text as it comes, for `async for`; see `agenerate`. Its model is never called twice at once."""
+    """A text as it comes, for `async for`; see `agenerate`."""
 
-    _thread: asyncio.Future[Any] | None = None
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._asking = Asking()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Step:
-        import asyncio  # here, since it takes longer to import than the rest of the library
-
         if self.finish_reason is not None:
             raise StopAsyncIteration
-        if self._thread is not None and not self._thread.done():  # of a call that was cancelled
-            await asyncio.wait([self._thread])
-        ask, argument = self._question()
-        began = perf_counter()
-        if inspect.iscoroutinefunction(ask) or inspect.iscoroutinefunction(type(ask).__call__):
-            row = await ask(argument)
-        else:
-            self._thread = asyncio.ensure_future(asyncio.to_thread(ask, argument))
-            row = await asyncio.shield(self._thread)
-            self._thread = None
-        return self._take(row, perf_counter() - began)
+        if self._turn.locked():
+            raise RuntimeError(BUSY)
+        with self._turn:
+            try:
+                await self._asking.settled()
+                ask, argument = self._question()
+                began = perf_counter()
+                row = await self._asking.ask(ask, argument)
+                return self._take(row, perf_counter() - began)
+            except ENDS as error:
+                raise lost(error) from error
 
     async def run(self) -> Self:
         """Goes on to the end and gives the generation itself; see `Generation.run`."""
@@ -280,14 +259,4 @@ class AsyncGeneration(Loop, AsyncIterator[Step]):
         return self
 
 
-def check_that_it_ends(params: SamplingParams) -> None:
-    """Refuses params under which a text may go on for ever."""
-    eos = None if params.ignore_eos else params.eos_token_id
-    limits = (params.max_tokens, params.context_length, eos, params.stop_token_ids)
-    if all(limit is None for limit in limits) and not params.stop:
-        message = "max_tokens must be given where nothing else can end the text, got None"
-        raise KnobError(message, "max_tokens", None)
-
-
-IncrementalModel.__module__ = Timings.__module__ = "rheostat"
 Generation.__module__ = AsyncGeneration.__module__ = "rheostat"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
-from rheostat._rheostat import TokenTable
 from rheostat.errors import KnobError
-from rheostat.reference.tokens import TokenTable as ReferenceTable
+from rheostat.token_table import Table
 
 
 def breaker_ids(breakers: tuple[str, ...], table: Iterable[bytes | None]) -> tuple[int, ...]:
     """The ids of every token that contains one of the strings. A table is searched once for the same ones."""
-    if isinstance(table, TokenTable | ReferenceTable):
+    if isinstance(table, Table):
         return _in_table(breakers, table)
     return _among(breakers, table)
 
 
 # A search costs as much as thousands of steps, and every sequence of a server asks for the same.
 @functools.lru_cache(maxsize=8)
-def _in_table(breakers: tuple[str, ...], table: TokenTable | ReferenceTable) -> tuple[int, ...]:
+def _in_table(breakers: tuple[str, ...], table: Any) -> tuple[int, ...]:
     return _among(breakers, table)
 
 

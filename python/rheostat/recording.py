@@ -1,8 +1,8 @@
 """A record of a generation: one JSON line for its settings and one for each step, and where two differ.
 
 It tells a change of the model from one of the sampler. The first line has `recording` (1, the version of this
-form), `rheostat`, `law`, `params`, `seed`, `stream`, `prompt_length` and `prompt` (a digest of its ids). Each
-other one has
+form), `rheostat`, `law`, `params`, `context` ("error" or "slide"), `vocab_size` (null where the first row
+told it), `seed`, `stream`, `prompt_length` and `prompt` (a digest of its ids). Each other one has
 
     position    of the token in the output, from 0
     u           the chance that drew it: word 0 of its block
@@ -11,7 +11,8 @@ other one has
     S           the sum of their integer weights
     logits      a digest of the row's bits as float32: 64 bits of BLAKE2b
 
-`kept` and `S` are the reference's own, so a step with a record costs some milliseconds.
+`kept` and `S` are the reference's own, so a step with a record costs milliseconds, some 20 at 49,152 tokens.
+They count as sampling, and pass in the event loop's thread where there is one.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import BufferedIOBase, RawIOBase
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -32,10 +35,13 @@ from rheostat.reference.arrays import as_logits
 from rheostat.reference.build import build_info
 from rheostat.reference.slot import slot_from_snapshot
 from rheostat.reference.table import Knobs
-from rheostat.sequence_over import Step
+from rheostat.sequence_step import Step
+
+if TYPE_CHECKING:
+    from rheostat.generation_model import Window
 
 FORM = 1
-SETTINGS = ("law", "params", "seed", "stream", "prompt")
+SETTINGS = ("law", "params", "context", "vocab_size", "seed", "stream", "prompt")
 STEP = ("position", "u", "id", "kept", "S", "logits")
 
 
@@ -51,16 +57,22 @@ Target = str | os.PathLike[str] | Writes
 class Recorder:
     """Writes the record of one sequence. A path is written anew, and open only while a line is written."""
 
-    def __init__(self, target: Target, sequence: Any) -> None:
+    def __init__(self, target: Target, sequence: Any, window: Window, vocab_size: int | None) -> None:
+        is_path = isinstance(target, str | os.PathLike)
+        if not is_path and (not hasattr(target, "write") or isinstance(target, RawIOBase | BufferedIOBase)):
+            raise TypeError(f"record must be a path or a text file, got {type(target).__name__}")
         self._file = None if isinstance(target, str | os.PathLike) else target
-        self._path = Path(target) if isinstance(target, str | os.PathLike) else Path()
-        params = json.loads(sequence.params.replace(seed=None).to_json())
+        self._path = Path(target).absolute() if isinstance(target, str | os.PathLike) else Path()
+        self._written = -1  # the position of the last line
+        params = json.loads(window.asked(sequence.params).replace(seed=None).to_json())
         prompt = np.asarray(sequence.prompt_ids, "<i8")
         header = {
             "recording": FORM,
             "rheostat": build_info()["version"],
             "law": params.pop("law"),
             "params": params,
+            "context": window.context,
+            "vocab_size": vocab_size,
             "seed": sequence.seed,
             "stream": sequence.stream,
             "prompt_length": prompt.size,
@@ -71,22 +83,39 @@ class Recorder:
     def step(self, sequence: Any, row: Any, bitmask: Any) -> Step:
         """The sequence's step, written down; where it cannot be written it is not taken."""
         before = sequence.snapshot()
-        step: Step = sequence.step(row, bitmask=bitmask)
-        assert step.token is not None
         try:
-            self._write(_entry(sequence, before.sampler, row, bitmask, step.token.id), "a")
+            step: Step = sequence.step(row, bitmask=bitmask)
+            assert step.token is not None
+            self.write(sequence, before.sampler, row, bitmask, step.token.id)
         except BaseException:
             sequence.restore(before)
             raise
         return step
 
+    def write(self, sequence: Any, state: bytes, row: Any, bitmask: Any, id: int) -> None:
+        """A line for the token that was drawn of the row; `state` is the sampler's before it."""
+        entry = _entry(sequence, state, row, bitmask, id)
+        if entry["position"] == self._written:  # an interrupt came right behind the line: here it is again
+            return
+        self._write(entry, "a")
+        self._written = entry["position"]
+
     def _write(self, entry: Mapping[str, Any], mode: str) -> None:
         line = json.dumps(entry) + "\n"
         if self._file is not None:
             self._file.write(line)
-        else:
-            with self._path.open(mode, encoding="utf-8") as file:
-                file.write(line)
+            return
+        with self._path.open(f"{mode}b", buffering=0) as file:
+            end = file.tell() if file.seekable() else None
+            left = memoryview(line.encode())
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                if end is not None:
+                    with suppress(OSError):  # of what is no file, such as /dev/full
+                        file.truncate(end)  # no half of a line, for it is written again
+                raise
 
 
 def digest(array: np.ndarray[Any, np.dtype[Any]]) -> str:
@@ -95,7 +124,7 @@ def digest(array: np.ndarray[Any, np.dtype[Any]]) -> str:
 
 
 def _entry(sequence: Any, state: bytes, row: Any, bitmask: Any, id: int) -> dict[str, Any]:
-    """A step; `state` is the sampler's before it."""
+    """What a line tells."""
     x, _ = as_logits(row)
     slot = slot_from_snapshot(sequence.params, sequence.vocab_size, state)
     place, knobs = slot.state, slot.knobs
@@ -165,8 +194,9 @@ class Difference:
     position: int | None
     """The first step that differs; None where only settings do."""
     cause: str | None
-    """``"model"``: the logits differ. ``"sampler"``: the logits are equal, the tokens are not. ``"length"``:
-    one ends here."""
+    """``"input"``: the logits differ, and so do settings that decide what the model reads. ``"model"``: the
+    logits alone differ. ``"sampler"``: the logits are equal, the tokens are not. ``"length"``: one ends
+    here."""
     a: dict[str, Any] | None
     """That step in a; None where a has ended."""
     b: dict[str, Any] | None
@@ -180,21 +210,25 @@ class Difference:
 
     def _of_the_step(self) -> list[str]:
         at, a, b = self.position, self.a, self.b
-        before = [f"The {at} steps before it are equal."] if at else []
+        steps = "step before it is" if at == 1 else f"{at} steps before it are"
+        before = [f"The {steps} equal."] if at else []
         if a is None or b is None:
             return [f"Step {at}: the {'first' if a is None else 'second'} has ended.", *before]
         tokens = f"tokens {a['id']} and {b['id']}" if a["id"] != b["id"] else f"the same token, {a['id']}"
-        if self.cause == "model":
+        if self.cause in ("input", "model"):
             digests = f"digests {a['logits']} and {b['logits']}"
-            return [f"Step {at}: the logits differ, so the model: {digests}; {tokens}.", *before]
+            blame = "so the model"
+            if self.cause == "input":
+                blame = "as they may, for the model read something else"
+            return [f"Step {at}: the logits differ, {blame}: {digests}; {tokens}.", *before]
         why = [f"{name} {a[name]} and {b[name]}" for name in ("u", "kept", "S") if a[name] != b[name]]
         cause = ", ".join(why) or "the same u, kept and S"
         return [f"Step {at}: the logits are equal, so the sampler: {tokens}; {cause}.", *before]
 
 
 def diff(a: str | os.PathLike[str], b: str | os.PathLike[str], /) -> Difference | None:
-    """The first step where two records differ: in the logits, which is the model, or in the token alone,
-    which is the sampler. None where nothing does.
+    """The first step where two records differ: in the logits, which is the model, or what it read, or in the
+    token alone, which is the sampler. None where nothing does.
 
     Raises:
         KnobError: one is no recording.
@@ -208,15 +242,19 @@ def diff(a: str | os.PathLike[str], b: str | os.PathLike[str], /) -> Difference 
         if x is None or y is None:
             return Difference(settings, at, "length", x, y)
         if x["logits"] != y["logits"]:
-            return Difference(settings, at, "model", x, y)
+            slides = "slide" in (one.header["context"], other.header["context"])
+            read_by_model = {"prompt", "context", "context_length"} if slides else {"prompt"}
+            is_input = not read_by_model.isdisjoint(name for name, _, _ in settings)
+            return Difference(settings, at, "input" if is_input else "model", x, y)
         if x["id"] != y["id"]:
             return Difference(settings, at, "sampler", x, y)
     return Difference(settings, None, None, None, None) if settings else None
 
 
 def _settings(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """What differs, each of the params by its name."""
+    """What differs, each of the params by its name. A vocabulary of an unknown size differs from none."""
     names = dict.fromkeys([*a["params"], *b["params"]])
     params = [(name, a["params"].get(name), b["params"].get(name)) for name in names]
     others = [(name, a[name], b[name]) for name in SETTINGS if name != "params"]
-    return [(name, x, y) for name, x, y in params + others if x != y]
+    told = [each for each in others if each[0] != "vocab_size" or None not in each]
+    return [(name, x, y) for name, x, y in params + told if x != y]

@@ -14,22 +14,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat._rheostat import TokenTable
 from rheostat.errors import KnobError
-from rheostat.params import SamplingParams
+from rheostat.params import SamplingParams, require
 from rheostat.reference.state import origin_of, rewound
 from rheostat.reference.stop_input import is_sequence
-from rheostat.reference.tokens import TokenTable as ReferenceTable
-from rheostat.results import Token
+from rheostat.sequence_properties import SequenceProperties
 from rheostat.sequence_step import Snapshot, Step, ids_of, tokens_of
+from rheostat.token_table import Table
 from rheostat.transcript import Finish, Transcript
-
-__all__ = ["Finish", "SequenceOver", "Snapshot", "Step"]
 
 BUSY = "the sequence is in use by another call: give each thread its own, and let no step of a chain use it"
 
 
-class SequenceOver:
+class SequenceOver(SequenceProperties):
     """A sequence over one implementation of the sampler and the stop matcher; see `rheostat.Sequence`."""
 
     _Sampler: ClassVar[Any]
@@ -45,8 +42,7 @@ class SequenceOver:
         stream: int = 0,
         vocab_size: int | None = None,
     ) -> None:
-        if not isinstance(params, SamplingParams):
-            raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
+        require(params)
         if table is None and params.stop:
             raise KnobError(
                 f"stop must come with a table of the tokens' bytes, got {params.stop!r} alone",
@@ -55,7 +51,7 @@ class SequenceOver:
             )
         if table is None and vocab_size is None:
             raise KnobError("vocab_size must be given where table is None, got None", "vocab_size", None)
-        if table is not None and not isinstance(table, TokenTable | ReferenceTable):
+        if table is not None and not isinstance(table, Table):
             if not is_sequence(table):
                 rule = "table must be a TokenTable or a sequence of bytes and None"
                 raise TypeError(f"{rule}, got {type(table).__name__}")
@@ -71,6 +67,8 @@ class SequenceOver:
             raise KnobError(message, "context_length", params.context_length)
         stop_set = self._StopSet(params.stop, include=params.include_stop_str_in_output)
         self._transcript = Transcript(params, table, stop_set, length)
+        # `with` a lock, Ctrl-C comes before it is taken or inside. A second call is an error, so it is looked
+        # at before; where two look at once, one waits.
         self._lock = threading.Lock()
 
     @classmethod
@@ -105,66 +103,6 @@ class SequenceOver:
         sequence.restore(snapshot)
         return sequence
 
-    @property
-    def params(self) -> SamplingParams:
-        """The parameters; breakers that were strings are ids."""
-        return self._params
-
-    @property
-    def table(self) -> Any:
-        """The tokens' bytes, or None."""
-        return self._table
-
-    @property
-    def vocab_size(self) -> int:
-        """How many tokens there are to draw from."""
-        return int(self._sampler.vocab_size)
-
-    @property
-    def seed(self) -> int:
-        """The seed, also where the system gave it."""
-        return int(self._sampler.seed)
-
-    @property
-    def stream(self) -> int:
-        """The stream."""
-        return int(self._sampler.stream)
-
-    @property
-    def position(self) -> int:
-        """How many tokens the output has: the position of the next draw."""
-        return len(self._transcript.tokens)
-
-    @property
-    def prompt_ids(self) -> tuple[int, ...]:
-        """The prompt."""
-        return tuple(self._sampler.prompt_ids)
-
-    @property
-    def output_ids(self) -> tuple[int, ...]:
-        """Every token that was taken, with one that ended the sequence."""
-        return tuple(self._sampler.output_ids)
-
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        return "".join(self._transcript.text)
-
-    @property
-    def finish(self) -> Finish | None:
-        """Why it ended, or None while it goes on."""
-        return self._transcript.finish
-
-    @property
-    def tokens(self) -> tuple[Token, ...]:
-        """The tokens that the text was made of, for their log-probabilities: those of all steps.
-
-        Not among them are a stop or EOS token whose text is not part of it, those that begin in a stop
-        string, and, while the sequence goes on, those that are held back.
-        """
-        transcript = self._transcript
-        return tuple(transcript.tokens[: transcript.released])
-
     def step(self, logits: Any, /, *, bitmask: Any = None) -> Step:
         """Draws a token from a row of logits and takes it.
 
@@ -176,9 +114,9 @@ class SequenceOver:
             RuntimeError: the sequence has ended, or another call is at work on it.
             KnobError, LogitsError, TypeError: as in `sample`. After any exception nothing has changed.
         """
-        if not self._lock.acquire(False):
+        if self._lock.locked():
             raise RuntimeError(BUSY)
-        try:
+        with self._lock:
             transcript, sampler = self._transcript, self._sampler
             if transcript.finish is not None:
                 raise _ended(transcript.finish)
@@ -192,8 +130,6 @@ class SequenceOver:
             except BaseException:
                 self._undo(place, mu)
                 raise
-        finally:
-            self._lock.release()
 
     def push(self, tokens: Any, /) -> Step:
         """Takes tokens that were drawn elsewhere: by a batch, by `verify`, or forced.
@@ -207,9 +143,9 @@ class SequenceOver:
             KnobError, TypeError: what is no id of the vocabulary. After any exception nothing has changed.
         """
         ids = ids_of(tokens)
-        if not self._lock.acquire(False):
+        if self._lock.locked():
             raise RuntimeError(BUSY)
-        try:
+        with self._lock:
             transcript, sampler = self._transcript, self._sampler
             if transcript.finish is not None:
                 raise _ended(transcript.finish)
@@ -231,8 +167,27 @@ class SequenceOver:
             except BaseException:
                 self._undo(place, mu)
                 raise
-        finally:
-            self._lock.release()
+
+    def end(self) -> Step:
+        """Ends the sequence where it is, as at a limit that only the caller knows: what was held back for a
+        stop, or of a character, is shown now, and `finish` is ("length", None).
+
+        Raises:
+            RuntimeError: as in `step`.
+
+        >>> import rheostat
+        >>> table = rheostat.TokenTable.from_bytes([b"one", b" EN", b"D"])
+        >>> sequence = rheostat.Sequence(rheostat.SamplingParams(stop=" END"), table)
+        >>> sequence.push([0, 1]).text, sequence.end().text, sequence.text
+        ('one', ' EN', 'one EN')
+        """
+        with self._alone():
+            transcript = self._transcript
+            if transcript.finish is not None:
+                raise _ended(transcript.finish)
+            released = transcript.released
+            text = transcript.end()
+            return Step(None, text, transcript.finish, tuple(transcript.tokens[released:]))
 
     def snapshot(self) -> Snapshot:
         """The state, for `restore` and `from_snapshot`: what a rejected draft or a dropped branch goes back
@@ -274,12 +229,10 @@ class SequenceOver:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While one call works on the sequence."""
-        if not self._lock.acquire(blocking=False):
+        if self._lock.locked():
             raise RuntimeError(BUSY)
-        try:
+        with self._lock:
             yield
-        finally:
-            self._lock.release()
 
     def __copy__(self) -> Self:
         """An independent sequence in the same state; what cannot change is shared, the table above all."""

@@ -111,6 +111,15 @@ class Transcript:
             self.released = len(self.tokens) - left_out
         return text
 
+    def end(self) -> str:
+        """The end at a limit of the caller's: what was held back."""
+        text: str = self._decode(self._matcher.flush(), final=True)
+        if self.tokens:
+            self.text[-1] += text
+        self.finish = Finish("length", None)
+        self.released = len(self.tokens)
+        return text
+
     def _release(self, text: str) -> None:
         """The tokens whose text is shown to its end."""
         if "\ufffd" not in text:

@@ -11,14 +11,15 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
 use super::batch_step::{
-    SavedSequence, draw_rows, given_handles, handle_in, marks, saved_sequences, stranger, tokens,
+    SavedBatch, SavedSequence, draw_rows, given_handles, handle_in, marks, saved_batch, stranger, tokens,
 };
 use super::bitmask::RowMasks;
-use super::errors::knob_error;
+use super::errors::{check_law, knob_error};
 use super::knobs::{Given, Shape};
 use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::stop_input::{Name, flag};
+use crate::law::LAW;
 use crate::sampler::Turn;
 use crate::scratch::Scratch;
 
@@ -290,23 +291,24 @@ impl PyBatchSampler {
         self.count.load(Relaxed)
     }
 
-    /// (the next handle, (handle, params, snapshot) of each sequence).
+    /// (LAW, the next handle, (handle, params, snapshot) of each sequence).
     fn __getstate__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let sequences = self.lock()?;
         let one = |(handle, slot): (&u64, &Slot)| (*handle, slot.params(py), slot.snapshot(py));
         let all = PyTuple::new(py, sequences.slots.iter().map(one).collect::<Vec<_>>())?;
-        (sequences.next, all).into_bound_py_any(py)
+        (LAW, sequences.next, all).into_bound_py_any(py)
     }
 
     fn __setstate__<'py>(&self, state: &Bound<'py, PyAny>) -> PyResult<()> {
-        let Some((next, all)) = saved_sequences(state) else {
+        let Some(SavedBatch { law, next, sequences }) = saved_batch(state) else {
             let message = "state must be one that BatchSampler.__getstate__ gave, got another".to_owned();
             return Err(knob_error(state.py(), message, "state", "another"));
         };
+        check_law(&law)?;
         let slot_of = |(key, params, saved): SavedSequence<'py>| {
             Ok((key, Slot::from_snapshot(&params, self.vocab_size, &saved)?))
         };
-        let slots = all.into_iter().map(slot_of).collect::<PyResult<_>>()?;
+        let slots = sequences.into_iter().map(slot_of).collect::<PyResult<_>>()?;
         let mut sequences = self.lock()?;
         let before = std::mem::replace(&mut *sequences, Sequences { slots, next });
         self.count.store(sequences.slots.len(), Relaxed);

@@ -95,20 +95,27 @@ const MOST: u64 = 1 << 63;
 /// A sequence in the state of a batch: its handle, its params, its snapshot.
 pub type SavedSequence<'py> = (u64, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// (the next handle, (handle, params, snapshot) of each sequence), the handles ascending: tuples and ints alone, as
-/// `BatchSampler.__getstate__` gives them.
-pub fn saved_sequences<'py>(state: &Bound<'py, PyAny>) -> Option<(u64, Vec<SavedSequence<'py>>)> {
+/// What a batch was pickled as.
+pub struct SavedBatch<'py> {
+    pub law: Bound<'py, PyAny>,
+    pub next: u64,
+    pub sequences: Vec<SavedSequence<'py>>,
+}
+
+/// (LAW, the next handle, (handle, params, snapshot) of each sequence), the handles ascending: tuples and ints alone,
+/// as `BatchSampler.__getstate__` gives them. The law is not looked at.
+pub fn saved_batch<'py>(state: &Bound<'py, PyAny>) -> Option<SavedBatch<'py>> {
     let handle =
         |value: Bound<'py, PyAny>| value.is_exact_instance_of::<PyInt>().then(|| value.extract().ok())?;
     let one = |item: Bound<'py, PyAny>| {
         let [key, params, saved] = fields(&item)?;
         Some((handle(key)?, params, saved))
     };
-    let [next, all] = fields(state)?;
-    let (next, all) =
+    let [law, next, all] = fields(state)?;
+    let (next, sequences) =
         (handle(next)?, all.cast::<PyTuple>().ok()?.iter().map(one).collect::<Option<Vec<_>>>()?);
-    let keys = all.iter().map(|(key, ..)| *key).chain([next]);
-    (keys.is_sorted_by(|a, b| a < b) && next < MOST).then_some((next, all))
+    let keys = sequences.iter().map(|(key, ..)| *key).chain([next]);
+    (keys.is_sorted_by(|a, b| a < b) && next < MOST).then_some(SavedBatch { law, next, sequences })
 }
 
 /// The items of a tuple of so many.

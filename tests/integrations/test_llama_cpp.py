@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import os
 import weakref
 
 import numpy as np
@@ -17,6 +18,7 @@ from rheostat.integrations.llama_cpp import (  # noqa: E402
     LlamaModel,
     SamplingProcessor,
     generate,
+    load,
     vocabulary,
 )
 from rheostat.integrations.llama_cpp import smollm2 as smollm2_model  # noqa: E402
@@ -71,15 +73,62 @@ def test_greedy_of_a_real_model_is_llama_cpps_own(smollm2):
 
 def test_the_command_line_streams_from_a_real_model(smollm2, monkeypatch, capsys):
     pytest.importorskip("rich")
-    from rheostat.cli import main, models
+    from rheostat.cli import main
 
-    monkeypatch.setitem(models.MODELS, "smollm2", lambda: smollm2)
+    monkeypatch.setattr("rheostat.integrations.llama_cpp.smollm2", lambda: smollm2)  # loaded once is enough
     assert (
         main(["generate", "Water boils at", "--model", "smollm2", "--temperature", "0", "--max-tokens", "8"])
         == 0
     )
     expected = generate(smollm2.llm, "Water boils at", SamplingParams(temperature=0, max_tokens=8)).run().text
     assert expected in capsys.readouterr().out
+
+
+def test_a_gguf_file_is_a_model_of_the_command_line(llm, capsys, tmp_path):
+    pytest.importorskip("rich")
+    from rheostat.cli import main
+
+    asked = ["generate", PROMPT, "--temperature", "0", "--max-tokens", "8", "--quiet", "--model"]
+    assert main([*asked, llm.model_path]) == 0
+    assert capsys.readouterr().out == generate(llm, PROMPT, GREEDY.replace(max_tokens=8)).run().text
+    model = load(llm.model_path)
+    assert model.llm.n_threads_batch == max(os.cpu_count() // 2, 1)
+    assert (model.context_length, load(llm.model_path, n_ctx=512).context_length) == (tiny_gguf.CONTEXT, 512)
+    assert main([*asked, str(tmp_path / "none.gguf")]) == 2
+    assert "none.gguf: No such file or directory" in capsys.readouterr().err
+
+
+def test_two_texts_and_the_host_s_own_may_take_turns_at_one_model(llm):
+    words = WORDS.replace(ignore_eos=True)
+    wanted = [generate(llm, prompt, words).run().ids for prompt in ("abc", "xyz z")]
+    first, second = (generate(llm, prompt, words) for prompt in ("abc", "xyz z"))
+    for generation in (first, first, second, second, first, second, first):
+        next(generation)
+    llm.create_completion("something else", max_tokens=3)
+    assert [first.run().ids, second.run().ids] == wanted
+    shared = LlamaModel(llm)
+    both = [
+        rheostat.generate(shared, shared.encode(prompt), words, table=shared.table)
+        for prompt in ("abc", "xyz z")
+    ]
+    for _ in range(3):
+        next(both[0]), next(both[1])
+    assert [generation.run().ids for generation in both] == wanted
+
+
+def test_what_is_held_back_at_a_limit_of_the_host_s_is_text_after_the_end(llm):
+    whole = generate(llm, PROMPT, WORDS.replace(max_tokens=9)).run().text
+    params = WORDS.replace(max_tokens=None, stop=[whole[-2:] + "QQ"])
+    processor, _ = complete(llm, params, max_tokens=9)
+    assert (processor.text, processor.finish) == (whole[:-2], None)
+    processor.end()
+    processor.end()
+    assert (processor.text, processor.finish) == (whole, ("length", None))
+
+
+def test_what_is_no_llama_is_told():
+    with pytest.raises(TypeError, match=r"llm must be a llama_cpp\.Llama, got int"):
+        generate(3, "Once", WORDS)
 
 
 def test_that_a_real_model_is_missing_is_told(monkeypatch):

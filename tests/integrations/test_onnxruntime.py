@@ -96,6 +96,25 @@ def test_a_cache_is_told_only_what_is_new():
         assert session.lengths == expected
 
 
+def test_a_merged_export_is_told_whether_there_is_a_cache():
+    params = SamplingParams(temperature=0, max_tokens=6)
+    first = text_of(session_of(tiny_onnx.model(True)), params).ids[0]
+    model = OnnxModel(session_of(tiny_onnx.model(True, merged=True)))
+    for _ in range(2):  # a second text begins without a cache too
+        done = rheostat.generate(model, PROMPT, params, table=TABLE).run()
+        assert done.ids == (first, 7, 7, 7, 7, 7)
+    assert first != 7
+
+
+def test_two_texts_may_take_turns():
+    model = OnnxModel(session_of(tiny_onnx.model(True)))
+    wanted = [rheostat.generate(model, [seed], WARM, table=TABLE).run().ids for seed in (1, 2)]
+    first, second = (rheostat.generate(model, [seed], WARM, table=TABLE) for seed in (1, 2))
+    for _ in range(3):
+        next(first), next(second)
+    assert [first.run().ids, second.run().ids] == wanted
+
+
 def test_stops_seeds_and_a_window_that_slides():
     session = session_of(tiny_onnx.model(True))
     whole = text_of(session)

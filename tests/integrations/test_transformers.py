@@ -233,8 +233,13 @@ def test_misuse_is_told(model):
     sampling, _ = by_processor(model, WARM)
     with pytest.raises(ValueError, match="is for one call of generate"):
         model.generate(**INPUTS, **sampling.arguments())
-    with pytest.raises(ValueError, match="without beams"):
-        model.generate(**INPUTS, **(SamplingProcessor(GREEDY).arguments() | {"num_beams": 2}))
+    for inputs in (INPUTS, inputs_of(PROMPTS[0])):
+        for do_sample in (False, True):
+            beams = {"num_beams": 2, "do_sample": do_sample}
+            with pytest.raises(ValueError, match="without beams"):
+                model.generate(**inputs, **(SamplingProcessor(GREEDY).arguments() | beams))
+            with pytest.raises(ValueError, match="num_beams must be 1, got 2"):
+                by_loop(model, GREEDY, inputs, **beams)
     with pytest.raises(ValueError, match="params must be one, or one for each of the 3 rows, got 2"):
         by_processor(model, [WARM, WARM])
     with pytest.raises(ValueError, match="streams must be one for each of the 3 rows, got 1"):
@@ -244,8 +249,60 @@ def test_misuse_is_told(model):
         model.generate(**INPUTS, **sampling.arguments())
     with pytest.raises(KnobError, match="stop must come with a table"):
         SamplingProcessor(WARM.replace(stop="x"))
-    with pytest.raises(TypeError, match="params must be a SamplingParams, got dict"):
-        SamplingProcessor([{}, WARM, WARM])
+    for wrong in ([{}, WARM, WARM], {}):
+        with pytest.raises(TypeError, match="params must be a SamplingParams, got dict"):
+            SamplingProcessor(wrong)
+    for wrong, kind in ((None, "NoneType"), ([WARM, 3], "int")):
+        with pytest.raises(TypeError, match=f"sampling must be a SamplingParams, got {kind}"):
+            model.generate(**INPUTS, custom_generate=rheostat_generate, sampling=wrong, max_new_tokens=3)
+    criterion = StopCriterion(WARM, TABLE)
+    model.generate(**INPUTS, max_new_tokens=3, do_sample=False, stopping_criteria=[criterion])
+    with pytest.raises(ValueError, match="is for one call of generate"):
+        model.generate(**INPUTS, max_new_tokens=3, do_sample=False, stopping_criteria=[criterion])
+
+
+@BOTH
+def test_what_is_held_back_at_a_limit_of_the_hosts_is_text_after_the_end(model, run):
+    whole = run(model, WARM.replace(eos_token_id=None, max_tokens=8))[0].texts
+    stops = [text[-3:] + "QQ" for text in whole]
+    params = [WARM.replace(stop=[stop], eos_token_id=None, max_tokens=None) for stop in stops]
+    sampling, _ = run(model, params, max_new_tokens=8, eos_token_id=None)
+    if run is by_processor:
+        assert sampling.texts == [text[:-3] for text in whole]
+        assert sampling.finishes == [None] * 3
+    sampling.end()
+    assert sampling.texts == whole
+    assert sampling.finishes == [("length", None)] * 3
+    sampling.end()
+    assert sampling.texts == whole
+
+
+@BOTH
+def test_the_padding_behind_an_end_that_the_host_alone_knows_is_no_text(model, run):
+    params = WARM.replace(eos_token_id=None, ignore_eos=run is by_loop)
+    free = run(model, params, eos_token_id=None)[0]
+    eos = free.tokens[0][3].id
+    ended = [row[: [token.id for token in row].index(eos) + 1 if eos in [t.id for t in row] else None]
+             for row in free.tokens]  # fmt: skip
+    sampling = SamplingProcessor(params, TABLE, attention_mask=INPUTS["attention_mask"])
+    model.generate(**INPUTS, **(sampling.arguments() | {"eos_token_id": eos, "pad_token_id": 5}))
+    sampling.end()
+    assert sampling.texts == ["".join(TABLE[token.id].decode() for token in row) for row in ended]
+
+
+@BOTH
+def test_a_context_length_ends_each_row_by_its_own_prompt(model, run):
+    sampling, _ = run(model, WARM.replace(context_length=8))
+    assert [len(row) for row in sampling.tokens] == [3, 6, 5]
+    assert sampling.finishes == [("context", None)] * 3
+    with pytest.raises(KnobError, match="context_length must be greater than the number of prompt_ids, 5"):
+        run(model, WARM.replace(context_length=5))
+
+
+def test_the_loop_takes_params_for_each_row(model):
+    params = [WARM.replace(seed=seed) for seed in range(3)]
+    found = model.generate(**INPUTS, custom_generate=rheostat_generate, sampling=params, max_new_tokens=24)
+    assert torch.equal(found, by_loop(model, params)[1])
 
 
 def test_errors_of_the_sampler_reach_the_caller(model):

@@ -8,8 +8,10 @@ VOCAB, WIDTH, CONTEXT = 64, 16, 128
 FLOAT = TensorProto.FLOAT
 
 
-def model(cache, logits=FLOAT, past=FLOAT, integers=TensorProto.INT64, seed=0):
-    """The bytes of a model. `logits` and `past` are the types of the output and of the cache."""
+def model(cache, logits=FLOAT, past=FLOAT, integers=TensorProto.INT64, seed=0, merged=False):
+    """The bytes of a model. `logits` and `past` are the types of the output and of the cache. A `merged` one
+    is told whether there is a cache, and if so always says token 7.
+    """
     rng = np.random.default_rng(seed)
     graph = _Graph()
     weight = {name: graph.constant(rng.normal(size=shape) * 0.7) for name, shape in SHAPES.items()}
@@ -29,9 +31,15 @@ def model(cache, logits=FLOAT, past=FLOAT, integers=TensorProto.INT64, seed=0):
     scores = graph("MatMul", query, graph("Transpose", key, perm=[0, 2, 1]))
     scores = graph("Where", seen, scores, graph.constant(np.float32(-1e9)))
     mixed = graph("Add", x, graph("MatMul", graph("Softmax", scores, axis=-1), value))
-    graph("Cast", graph("MatMul", mixed, weight["head"]), to=logits, output="logits")
+    made = graph("MatMul", mixed, weight["head"])
+    if merged:
+        says = graph.constant(np.float32(1000) * (np.arange(VOCAB) == 7))
+        made = graph("Add", made, graph("Mul", says, graph("Cast", "use_cache_branch", to=FLOAT)))
+    graph("Cast", made, to=logits, output="logits")
     names = ["input_ids", "attention_mask", "position_ids"] if cache else ["input_ids"]
     inputs = [helper.make_tensor_value_info(name, integers, ["batch", f"{name}_length"]) for name in names]
+    if merged:
+        inputs.append(helper.make_tensor_value_info("use_cache_branch", TensorProto.BOOL, [1]))
     outputs = [helper.make_tensor_value_info("logits", logits, ["batch", "length", VOCAB])]
     for name in ("key", "value") if cache else ():
         shape = ["batch", 1, f"{name}_past", WIDTH]

@@ -7,7 +7,6 @@ import json
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,8 +22,9 @@ TOP_P = 0.9
 USAGE = "[OPTIONS]"
 HELP = "how fast a token is on this machine"
 DESCRIPTION = """\
-Times one token (temperature, top_p 0.9, draw) on this machine, beside the same in whatever of NumPy and torch
-is installed. Each peer's kept set is compared before it is timed; a time is the fastest of all calls.
+Times one token (temperature, top_p 0.9, draw) on this machine, beside the same in NumPy and in whatever of
+llama.cpp, torch and transformers is installed. Each peer's kept set is compared before it is timed; a time is
+the fastest of all calls.
 
   rheostat bench
   rheostat bench --vocab 32000,151936 --seconds 1
@@ -33,10 +33,25 @@ is installed. Each peer's kept set is compared before it is timed; a time is the
 
 def sizes(text: str) -> list[int]:
     """ "32000,128256" as sizes."""
-    found = [int(part) for part in text.split(",")]
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = [0]
     if not all(2 <= size <= 1_048_576 for size in found):
-        raise ValueError
+        message = f"must be sizes from 2 to 1048576 with commas between, as 32000,128256, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
     return found
+
+
+def duration(text: str) -> float:
+    """ "0.3" as seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"must be seconds, above 0 and at most 3600, got {text!r}")
+    return seconds
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="SIZES",
         help="of the vocabulary; 32000,128256",
     )
-    parser.add_argument("--seconds", type=float, default=0.3, metavar="S", help="for each number; 0.3")
+    parser.add_argument("--seconds", type=duration, default=0.3, metavar="S", help="for each number; 0.3")
     parser.add_argument("--json", action="store_true", help="one JSON object, in microseconds")
 
 
@@ -61,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append(_measured(name, row, temperature, others, arguments.seconds))
     terminal.progress("")
     machine = {
-        "machine": _processor(),
-        "versions": {name: version(name) for name in ("numpy", "torch") if find_spec(name) is not None},
+        "machine": processor(),
+        "versions": {name: version(name) for name in peers.versioned()},
         "python": platform.python_version(),
         **rheostat.build_info(),
     }
@@ -73,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _processor() -> str:
+def processor() -> str:
     """Its name, where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -90,7 +105,7 @@ def _rows(vocabularies: list[int]) -> list[tuple[str, NDArray[np.float32], float
         normal = np.random.default_rng(size).normal(size=size).astype(np.float32)
         peaked = normal * 2
         peaked[np.random.default_rng(1).integers(size, size=20)] += np.linspace(11, 14, 20, dtype=np.float32)
-        rows += [("sure", peaked, 0.8), ("unsure", normal * 2, 1.0)]
+        rows += [("peaked", peaked, 0.8), ("flat", normal * 2, 1.0)]
     return rows
 
 
@@ -105,18 +120,20 @@ def _measured(
             row, temperature=temperature, top_p=TOP_P, seed=1, position=next(seeds)
         ),
     }
-    for peer, sample in others.items():
-        theirs = np.sort(sample(row, temperature, TOP_P)[1])
+    counts = {}
+    for peer, prepare in others.items():
+        call, theirs = prepare(row, temperature, TOP_P)
+        counts[peer] = len(theirs)
         # a float32 sum may cross top_p a few tokens early or late
-        if np.setxor1d(theirs, kept).size > 2 + len(kept) // 1000:
-            raise RuntimeError(f"{peer} kept {len(theirs)} tokens where rheostat keeps {len(kept)}")
-        calls[peer] = lambda sample=sample: sample(row, temperature, TOP_P)  # type: ignore[misc]
+        if np.setxor1d(theirs, kept).size <= 2 + len(kept) // 1000:
+            calls[peer] = call
     times = {called: _fastest(call, seconds) for called, call in calls.items()}
     return {
         "row": name,
         "vocab": row.size,
         "temperature": temperature,
         "kept": len(kept),
+        "kept_by_others": counts,
         "microseconds": times,
     }
 
@@ -133,31 +150,39 @@ def _fastest(call: Callable[[], Any], seconds: float) -> float:
 
 
 def _show(rows: list[dict[str, Any]], others: list[str], machine: dict[str, Any]) -> None:
+    """A line for each program and a column for each row of logits; where they do not fit, a line for each."""
     from rich import box
     from rich.table import Table
 
     console = terminal.console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    table.add_column("model")
-    for name in ("tokens", "kept", "np.max", "rheostat", *others):
-        table.add_column(name, justify="right", style="bold" if name == "rheostat" else None)
-    for row in rows:
-        times = row["microseconds"]
-        own = times["rheostat"]
-        cells = [f"{times[other]:,.0f} ({times[other] / own:,.0f}x)" for other in others]
-        table.add_row(
-            row["row"],
-            f"{row['vocab']:,}",
-            f"{row['kept']:,}",
-            f"{times['np.max']:.1f}",
-            f"{own:.1f}",
-            *cells,
-        )
-    console.print(table)
-    versions = machine["versions"]
+    heads = [f"{row['row']}, {row['vocab']:,}" for row in rows]
+    lines = {name: [_cell(row, name) for row in rows] for name in ("rheostat", "np.max", *others)}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("row of logits, tokens")
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_row("kept by top_p", *(f"{row['kept']:,}" for row in rows), style="dim")
+    for name, cells in lines.items():
+        table.add_row(name, *cells, style="bold" if name == "rheostat" else None)
+    if terminal.fits(table):
+        console.print(table)
+    else:
+        for name, cells in lines.items():
+            for head, cell in zip(heads, cells, strict=True):
+                console.print(f"{name}, {head}: {cell}")
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     console.print(
         f"Microseconds a token: top_p {TOP_P}, one row, one thread. np.max only reads the row.\n"
-        f"{machine['machine']}, {machine['simd']}, Python {machine['python']}, "
-        f"{', '.join(f'{name} {number}' for name, number in versions.items())}",
+        f"{machine['machine']}, {machine['simd']}, Python {machine['python']}, {versions}",
         style="dim",
     )
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    """A time, and how many times rheostat's; of what keeps other tokens, and so does other work, how many."""
+    times = row["microseconds"]
+    if name not in times:
+        return f"keeps {row['kept_by_others'][name]:,}"
+    if name in ("rheostat", "np.max"):
+        return f"{times[name]:.1f}"
+    return f"{times[name]:,.0f} ({times[name] / times['rheostat']:,.0f}x)"

@@ -11,12 +11,20 @@ from functools import partial
 
 import rheostat
 from rheostat import KnobError, LogitsError
-from rheostat.cli import bench, count, diff, explain, generate, terminal
-from rheostat.cli.errors import UsageError
+from rheostat.cli import bench, count, diff, explain, generate, sweep, terminal, train
+from rheostat.cli.errors import FailedError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
-COMMANDS = {"generate": generate, "explain": explain, "count": count, "bench": bench, "diff": diff}
+COMMANDS = {
+    "generate": generate,
+    "explain": explain,
+    "count": count,
+    "train": train,
+    "sweep": sweep,
+    "bench": bench,
+    "diff": diff,
+}
 
 DESCRIPTION = """\
 Text from a language model on a CPU, with every decoding knob, exact and reproducible.
@@ -24,13 +32,16 @@ Text from a language model on a CPU, with every decoding knob, exact and reprodu
   rheostat generate "Once upon a time"             write on from a prompt
   rheostat explain "Once upon a" --top-p 0.9       what a setting does to the next token
   rheostat count --file prompt.txt                 how long a text is
+  rheostat train novel.txt                         a small model of your own text
+  rheostat sweep --vary temperature=0.2:1.5        what a knob does, measured
   rheostat bench                                   how fast a token is here
   rheostat diff a.jsonl b.jsonl                    where two recorded texts part
 """
 EPILOG = """\
 Each command has more to tell: rheostat generate --help.
 
-exit status: 0 done; 1 failed, or a difference was found; 2 the command line is wrong; 130 Ctrl-C.
+exit status: 0 done; 1 failed, or a difference was found; 2 the command line is wrong, or a file it names is
+not there; 130 Ctrl-C; 141 the reader of its pipe has gone.
 An error is one sentence; RHEOSTAT_TRACEBACK=1 shows where it came from.
 """
 
@@ -79,16 +90,23 @@ def run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if os.environ.get("RHEOSTAT_TRACEBACK"):
             raise
-        print(f"rheostat {parsed.command}: {_sentence(error)}", file=sys.stderr)
-        return USAGE if isinstance(error, UsageError | KnobError) else FAILED
+        print(f"rheostat {parsed.command}: {sentence(error)}", file=sys.stderr)
+        return USAGE if _is_of_the_command_line(error) else FAILED
 
 
-def _sentence(error: Exception) -> str:
+def _is_of_the_command_line(error: Exception) -> bool:
+    """Whether other words of the user's would help. A row of logits is the model's."""
+    if isinstance(error, KnobError):
+        return error.argument != "logits"
+    return isinstance(error, UsageError) or (isinstance(error, OSError) and error.filename is not None)
+
+
+def sentence(error: Exception) -> str:
     """What is wrong, on one line; an error that is not meant for a user also names its kind."""
     said = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if said and isinstance(error, UsageError | KnobError | LogitsError | OSError | ImportError):
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename or 'what was to be written'}: {error.strerror}"
+    if said and isinstance(error, UsageError | FailedError | KnobError | LogitsError | OSError | ImportError):
         return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 

@@ -23,7 +23,7 @@ Counts a text's characters, words and tokens, and what they leave of the model's
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("text", nargs="?", help="the text; - or none reads standard input")
+    parser.add_argument("text", nargs="*", help="the text, in quotes; - or none reads standard input")
     parser.add_argument("--file", type=Path, help="read the text from a file")
     models.add_option(parser)
     parser.add_argument("--context-length", type=int, metavar="N", help="in tokens; the model's own")
@@ -32,12 +32,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Counts."""
-    if arguments.file is not None and arguments.text is not None:
+    given = terminal.one_argument(arguments.text, "the text")
+    if arguments.file is not None and given is not None:
         raise UsageError("give the text or --file, not both")
+    if arguments.context_length is not None and arguments.context_length < 1:
+        raise UsageError(f"--context-length must be at least 1, got {arguments.context_length}")
     if arguments.file is not None:
-        text = arguments.file.read_text(encoding="utf-8")
+        text = terminal.text_of_file(arguments.file)
     else:
-        text = terminal.text_given(arguments.text, "the text")
+        text = terminal.text_given(given, "the text")
     model = models.load(arguments.model)
     counted = count(text, model, arguments.context_length)
     if arguments.json:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rheostat
 from rheostat.cli import models, options, terminal
 from rheostat.explain_report import Explanation
-from rheostat.generation_over import IncrementalModel
+from rheostat.generation_model import IncrementalModel
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.chance import fresh_seed
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 BAR = 24
 
@@ -35,7 +38,9 @@ left, and why the drawn token was drawn.
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("prompt", nargs="?", help="the text before the token; - or none reads standard input")
+    parser.add_argument(
+        "prompt", nargs="*", help="the text before the token, in quotes; - or none reads standard input"
+    )
     models.add_option(parser)
     parser.add_argument(
         "--top", type=int, default=10, metavar="N", help="how many of the tokens left to list; 10"
@@ -48,7 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explains the token."""
-    prompt = terminal.text_given(arguments.prompt, "the prompt")
+    prompt = terminal.text_given(terminal.one_argument(arguments.prompt, "the prompt"), "the prompt")
     model = models.load(arguments.model)
     params = options.params_of(arguments, model)
     if params.seed is None:
@@ -77,42 +82,57 @@ def padding(logits: Any, vocab_size: int) -> dict[str, int]:
 
 
 def show(explanation: Explanation, stderr: bool = False) -> None:
-    """The explanation as tables on a terminal, as its plain text elsewhere."""
+    """The explanation as tables on a terminal where they fit, as its plain text elsewhere."""
     console = terminal.console(stderr)
     if not console.is_terminal:
         console.print(str(explanation))
         return
+    tables = [_steps(explanation), _tokens(explanation, min(BAR, max(1, console.width - 60)))]
+    if not all(map(terminal.fits, tables)):
+        console.print(str(explanation))
+        return
+    for table in tables:
+        console.print(table)
+    console.print(str(explanation.draw))
+
+
+def _steps(explanation: Explanation) -> Table:
     from rich import box
     from rich.table import Table
 
     steps = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("step", "setting"):
-        steps.add_column(name)
+        steps.add_column(name, no_wrap=name == "step")
     for name in ("tokens", "removed", "mass removed", "likeliest"):
-        steps.add_column(name, justify="right")
+        steps.add_column(name, justify="right", no_wrap=True)
     for step in explanation.steps:
         removed = (f"{-step.removed:,}", f"{step.mass_removed:.2%}") if step.removed else ("", "")
         steps.add_row(
             step.name, step.setting, f"{step.tokens_after:,}", *removed, f"{step.top_probability:.2%}"
         )
-    console.print(steps)
+    return steps
+
+
+def _tokens(explanation: Explanation, width: int) -> Table:
+    """What is left, each with a bar of at most so many characters."""
+    from rich import box
+    from rich.table import Table
+
     tokens = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    tokens.add_column("token")
-    tokens.add_column("before", justify="right")
-    tokens.add_column("after", justify="right")
-    tokens.add_column("")
+    tokens.add_column("token", overflow="fold")
+    for name in ("before", "after"):
+        tokens.add_column(name, justify="right", no_wrap=True)
+    tokens.add_column("", no_wrap=True)
     largest = max(survivor.after for survivor in explanation.survivors)
     for survivor in explanation.survivors:
         is_drawn = survivor.token_id == explanation.token_id
-        bar = "\u2588" * max(1, round(BAR * survivor.after / largest))
+        bar = "\u2588" * max(1, round(width * survivor.after / largest))
         name = str(survivor.token_id) if survivor.text is None else f"{survivor.text!r} ({survivor.token_id})"
-        mark = " drawn" if is_drawn else ""
         tokens.add_row(
-            name, f"{survivor.before:.2%}", f"{survivor.after:.2%}", bar + mark,
+            name, f"{survivor.before:.2%}", f"{survivor.after:.2%}", bar + " drawn" * is_drawn,
             style="bold green" if is_drawn else None,
         )  # fmt: skip
     hidden = explanation.steps[-1].tokens_after - len(explanation.survivors)
     if hidden > 0:
         tokens.add_row(f"and {hidden:,} more", "", "", "", style="dim")
-    console.print(tokens)
-    console.print(str(explanation.draw))
+    return tokens

@@ -10,9 +10,10 @@ from typing import Any
 
 import rheostat
 from rheostat.cli import models, options, terminal
+from rheostat.cli.errors import UsageError
 from rheostat.cli.stop_at import STOPS, closing
 from rheostat.cli.views import Held, Plain, Probabilities, Silent
-from rheostat.generation_over import POLICIES
+from rheostat.generation_model import POLICIES
 
 INTERRUPTED = 130
 MAX_TOKENS = 200
@@ -34,7 +35,9 @@ or --top-p. --explain shows for every token what each setting did.
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
-    parser.add_argument("prompt", nargs="?", help="the text to go on from; - or none reads standard input")
+    parser.add_argument(
+        "prompt", nargs="*", help="the text to go on from, in quotes; - or none reads standard input"
+    )
     models.add_option(parser)
     output = parser.add_argument_group("what is shown")
     shown = output.add_mutually_exclusive_group()
@@ -45,7 +48,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--explain", action="store_true", help="for each token what every setting did (on standard error)"
     )
-    output.add_argument("--quiet", action="store_true", help="nothing on standard error but errors")
+    output.add_argument(
+        "--quiet", action="store_true", help="nothing on standard error but errors and what --explain tells"
+    )
     output.add_argument(
         "--record", type=Path, metavar="FILE", help="a line about each step, for `rheostat diff`"
     )
@@ -57,28 +62,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stream", type=int, default=0, metavar="N", help="which of the texts of one seed; 0"
     )
-    options.add_options(parser)
+    options.add_options(parser, max_tokens=MAX_TOKENS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the text, and its exit status."""
-    prompt = terminal.text_given(arguments.prompt, "the prompt")
+    prompt = terminal.text_given(terminal.one_argument(arguments.prompt, "the prompt"), "the prompt")
     model = models.load(arguments.model)
     params = options.params_of(arguments, model, max_tokens=MAX_TOKENS)
     if arguments.stop_at:
         params = params.replace(stop=(*params.stop, *STOPS[arguments.stop_at]))
+    if arguments.explain and params.mirostat:
+        raise UsageError("--explain must be without mirostat, whose state only the text as a whole has")
+    prompt_ids = model.encode(prompt)
+    length = params.context_length
+    if arguments.context == "error" and length is not None and len(prompt_ids) >= length:
+        cure = "a shorter one leaves room for text, and --context slide drops its oldest tokens"
+        raise UsageError(f"the prompt has {len(prompt_ids)} tokens of a context of {length}; {cure}")
     if arguments.show_probs:
         params = params.replace(report=("raw_logprob",))
     generation = rheostat.generate(
         model,
-        model.encode(prompt),
+        prompt_ids,
         params,
         table=model.table,
         stream=arguments.stream,
         context=arguments.context,
         record=arguments.record,
     )
-    view = _view(arguments)
+    view = _view(arguments, model.table)
     if not arguments.quiet:
         view.prompt(prompt)
     interrupted = False
@@ -103,11 +115,11 @@ def run(arguments: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else 0
 
 
-def _view(arguments: argparse.Namespace) -> Plain:
+def _view(arguments: argparse.Namespace, table: Any) -> Plain:
     if arguments.json:
         return Silent()
     if arguments.show_probs:
-        return Probabilities()
+        return Probabilities(table)
     is_one_screen = sys.stdout.isatty() and sys.stderr.isatty()
     return Held() if arguments.explain and is_one_screen else Plain()
 
@@ -158,7 +170,7 @@ def _as_json(
     missing: str,
     interrupted: bool,
 ) -> dict[str, Any]:
-    times, params = generation.timings, generation.sequence.params
+    times, params = generation.timings, generation.params
     entries = {}
     if params.logprobs is not None:
         table = generation.sequence.table
@@ -171,6 +183,7 @@ def _as_json(
         "stop": generation.stop,
         "ids": generation.ids,
         "prompt_tokens": len(generation.prompt_ids),
+        "context": arguments.context,
         "dropped": generation.dropped,
         "seed": generation.seed,
         "stream": arguments.stream,

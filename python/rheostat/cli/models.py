@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from rheostat.cli.errors import UsageError
+from rheostat.token_table import Table
 
 
 class Runnable(Protocol):
@@ -32,17 +35,32 @@ class Runnable(Protocol):
 def _box(path: Path | None = None) -> Any:
     from rheostat import lab  # here, since few commands need it
 
-    return lab.load(path)
+    try:
+        return lab.load(path)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _smollm2() -> Any:
+    from rheostat.integrations.llama_cpp import smollm2  # of the extra, and it takes a second to load
+
+    return smollm2()
+
+
+def _gguf(path: Path) -> Any:
+    from rheostat.integrations.llama_cpp import load
+
+    return load(path)
 
 
 # Each name, and each ending of a file's name, with what loads it.
-MODELS: dict[str, Callable[[], Any]] = {"box": _box}
-FILES: dict[str, Callable[[Path], Any]] = {".npz": _box}
+MODELS: dict[str, Callable[[], Any]] = {"box": _box, "smollm2": _smollm2}
+FILES: dict[str, Callable[[Path], Any]] = {".npz": _box, ".gguf": _gguf}
 DEFAULT = "box"
 NEEDED = ("table", "context_length", "eos_token_id", "encode")
 
 
-def add_option(parser: argparse.ArgumentParser) -> None:
+def add_option(parser: argparse._ActionsContainer) -> None:
     """`--model`."""
     says = f"{_known()}; {DEFAULT} unless given"
     parser.add_argument("--model", default=DEFAULT, metavar="NAME", help=says)
@@ -65,7 +83,10 @@ def load(name: str) -> Any:
     absent = [attribute for attribute in NEEDED if not hasattr(model, attribute)]
     if absent:
         raise UsageError(f"the model {name} must have {', '.join(NEEDED)}; it has no {', '.join(absent)}")
-    return model
+    if not isinstance(model.table, Table):
+        kind = type(model.table).__name__
+        raise UsageError(f"the model {name} must have a TokenTable as its table, got {kind}")
+    return model.reader() if hasattr(model, "reader") else model  # which keeps what it has read
 
 
 def _known() -> str:
@@ -77,9 +98,18 @@ def _function(name: str) -> Callable[[], Any]:
     module_name, colon, function_name = name.partition(":")
     if not colon:
         raise UsageError(f"--model must be {_known()}, got {name}")
+    if module_name.endswith(".py") or not all(map(str.isidentifier, module_name.split("."))):
+        module = Path(module_name).stem
+        raise UsageError(f"--model must name a module, not its file: {module}:{function_name}, got {name}")
     sys.path.insert(0, os.getcwd())  # as python -m has it
     try:
         function: Callable[[], Any] = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"--model {name}: {error}") from error
+    with suppress(ValueError):  # of what tells no signature
+        try:
+            inspect.signature(function).bind()
+        except TypeError as error:
+            rule = f"--model {name} must be a function that is called without arguments"
+            raise UsageError(f"{rule}: {error}") from None
     return function

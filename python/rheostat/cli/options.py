@@ -11,21 +11,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rheostat.cli import terminal
 from rheostat.cli.presets import DEFAULT, PRESETS, described
 from rheostat.params import SamplingParams
 
 
 def ids(text: str) -> list[int]:
     """ "1,2,3" as ids."""
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        message = f"must be token ids with commas between, as 1,2,3, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def bias(text: str) -> tuple[str, float]:
     """ "5=-1.5" as an id and its bias, "1,2=-1.5" as several; the bias may be -inf."""
-    key, sign, value = text.rpartition("=")
-    if not sign:
-        raise ValueError
-    return ",".join(map(str, ids(key))), float(value)
+    key, _, value = text.rpartition("=")
+    try:
+        return ",".join(map(str, ids(key))), float(value)
+    except (argparse.ArgumentTypeError, ValueError):
+        message = f"must be ids and a bias, as 5=-1.5 or 1,2=-inf, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def steps(text: str) -> str | list[str]:
@@ -113,7 +120,7 @@ TOKENS = {
     "bad_words": Option(ids, "IDS", "never write these one after another; may be repeated", many=True),
 }
 CHANCE = {
-    "seed": Option(int, "SEED", "the same seed writes the same text, on every machine"),
+    "seed": Option(int, "SEED", "the same seed draws the same tokens of the same logits, on every machine"),
     "logprobs": Option(int, "N", "with --json: each token's log-probability, and the best N"),
 }
 GROUPS = (
@@ -126,14 +133,18 @@ GROUPS = (
 FIELDS = {name: option for _, _, options in GROUPS for name, option in options.items()}
 
 
-def add_options(parser: argparse.ArgumentParser, *without: str) -> None:
-    """The options for all fields but those named, in groups."""
+def add_options(parser: argparse.ArgumentParser, *without: str, **defaults: Any) -> None:
+    """The options for all fields but those named, in groups; with the command's own defaults for fields."""
     start = parser.add_argument_group(
         "settings",
         "The preset, then --params, then the options below; in [], what holds without them.",
     )
     start.add_argument(
-        "--preset", choices=PRESETS, default=DEFAULT, metavar="NAME", help="one of those below"
+        "--preset",
+        choices=PRESETS,
+        default=DEFAULT,
+        metavar="NAME",
+        help=f"one of those below; {DEFAULT}",
     )
     start.add_argument(
         "--params", type=Path, metavar="FILE", help="SamplingParams as JSON, as to_json() writes it"
@@ -149,14 +160,15 @@ def add_options(parser: argparse.ArgumentParser, *without: str) -> None:
                 how["action"] = "append" if option.many else "store"
             flag = "--" + name.replace("_", "-")
             group.add_argument(
-                flag, dest=name, default=argparse.SUPPRESS, help=option.says + _off(name), **how
+                flag, dest=name, default=argparse.SUPPRESS, help=option.says + _held(name, defaults), **how
             )
     parser.epilog = f"presets:\n{described()}"
 
 
-def _off(name: str) -> str:
-    """The number that a knob of the tables above is off at, or stands at unless it is given."""
-    value = SamplingParams.__dataclass_fields__[name].default
+def _held(name: str, defaults: dict[str, Any]) -> str:
+    """The number that a knob stands at unless it, or another preset, is given."""
+    field = SamplingParams.__dataclass_fields__[name]
+    value = PRESETS[DEFAULT].fields.get(name, defaults.get(name, field.default))
     return f" [{value:g}]" if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
@@ -171,7 +183,7 @@ def params_of(arguments: argparse.Namespace, model: Any, **defaults: Any) -> Sam
     fields = {name: value for name, value in own.items() if value is not None}
     fields |= defaults | PRESETS[arguments.preset].fields
     if arguments.params is not None:
-        text = arguments.params.read_text(encoding="utf-8")
+        text = terminal.text_of_file(arguments.params)
         given = SamplingParams.from_json(text)
         fields |= {name: getattr(given, name) for name in json.loads(text) if name != "law"}
     fields |= {name: _value(name, vars(arguments)[name]) for name in FIELDS if name in arguments}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rheostat.cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def write(text: str) -> None:
@@ -28,6 +31,14 @@ def console(stderr: bool = False) -> Console:
     return terminal
 
 
+def fits(table: Table) -> bool:
+    """Whether a terminal is wide enough for a table without a fold in it."""
+    from rich.measure import Measurement
+
+    shown = console()
+    return Measurement.get(shown, shown.options.update(max_width=1000), table).maximum <= shown.width
+
+
 def note(text: str) -> None:
     """A line on standard error, dim on a terminal."""
     if sys.stderr.isatty():
@@ -37,9 +48,11 @@ def note(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """A line on standard error that the next one overwrites; nothing where that is no terminal."""
+    """A line on standard error that the next one overwrites; nothing where that is no terminal. It is cut to
+    the terminal's width, for nothing overwrites a second line.
+    """
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.write(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
 
@@ -55,10 +68,28 @@ def close_quietly() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def one_argument(words: list[str], what: str) -> str | None:
+    """The one argument that a text is, or None where there is none; more are a text without its quotes."""
+    if len(words) > 1:
+        raise UsageError(f"{what} must be one argument, in quotes, got {len(words)}: {' '.join(words)}")
+    return words[0] if words else None
+
+
+def text_of_file(path: Path) -> str:
+    """A file's text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} must be text in UTF-8; its byte {error.start} is none") from None
+
+
 def text_given(text: str | None, what: str) -> str:
     """An argument, or where it is absent or "-" what standard input holds."""
-    if text is not None and text != "-":
-        return text
-    if sys.stdin.isatty() and text is None:
+    if text is None and sys.stdin.isatty():
         raise UsageError(f"{what} is missing: give it as an argument, or on standard input")
-    return sys.stdin.read()
+    found = sys.stdin.read() if text is None or text == "-" else text
+    try:
+        found.encode()
+    except UnicodeEncodeError:  # of the bytes that were read as surrogates
+        raise UsageError(f"{what} must be text in UTF-8") from None
+    return found

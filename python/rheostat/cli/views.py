@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import sys
+from collections import deque
+from typing import Any
 
 import rheostat
 from rheostat.cli import terminal
@@ -55,23 +58,45 @@ class Held(Plain):
 
 
 class Probabilities(Plain):
-    """Each token in the colour of the probability that the model gave it; without colour the number."""
+    """Each token in the colour of the probability that the model gave it; without colour the number.
 
-    def __init__(self) -> None:
+    A step may show the text of several tokens, or of a part of one, where a stop was waited for. So it is
+    kept where in the text each token ends: decoded alone it is the text, as far as it is shown.
+    """
+
+    def __init__(self, table: Any) -> None:
         self.console = terminal.console()
         self.is_plain = self.console.color_system is None or self.console.no_color
+        self.table = table
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.tokens: deque[tuple[int, float]] = deque()  # of those not shown to the end: its end, probability
+        self.known = self.shown = 0  # characters: of all tokens, and of the text so far
 
     def step(self, step: rheostat.Step) -> None:
-        if not step.text:
-            return
         assert step.token is not None
         assert step.token.raw_logprob is not None
-        probability = math.exp(step.token.raw_logprob)
+        id, probability = step.token.id, math.exp(step.token.raw_logprob)
+        piece = self.table[id] if id < len(self.table) else None
+        self.known += len(self.decoder.decode(piece or b""))
+        self.tokens.append((self.known, probability))
+        text = step.text
+        while text:
+            while len(self.tokens) > 1 and self.tokens[0][0] <= self.shown:
+                self.tokens.popleft()
+            end, probability = self.tokens[0]
+            # of the last token is also what is left of a character that is cut off at the end
+            count = len(text) if len(self.tokens) == 1 else end - self.shown
+            self.show(text[:count], probability, self.shown + count >= end or step.finish is not None)
+            self.shown += count
+            text = text[count:]
+
+    def show(self, text: str, probability: float, is_end: bool) -> None:
+        """A token, or a part of one; `is_end`: its last part."""
         if self.is_plain:
-            terminal.write(f"{step.text}[{probability:.0%}]")
+            terminal.write(f"{text}[{probability:.0%}]" if is_end else text)
         else:
             colour = next(colour for least, colour in COLOURS if probability >= least)
-            self.console.print(step.text, style=colour, end="")
+            self.console.print(text, style=colour, end="")
 
     def legend(self) -> None:
         if self.is_plain:

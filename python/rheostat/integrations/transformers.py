@@ -13,73 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat._rheostat import BatchSampler, TokenTable
+from rheostat.integrations.rows import checked, each_of, with_eos
+from rheostat.integrations.transformers_stop import ONE_CALL, StopCriterion
 from rheostat.params import SamplingParams
-from rheostat.reference.arrays import MAX_VOCAB
 from rheostat.results import Token
-from rheostat.sequence import Sequence
-from rheostat.sequence_over import Finish
+from rheostat.transcript import Finish
 
-_ONE_CALL = (
-    "input_ids must be those of the last call and one token more, for what draws and stops is for one call "
-    "of generate, without beams or an assistant"
-)
-
-
-class StopCriterion:
-    """A stopping criterion: each row ends by its own params, at its first stop string, stop id, EOS or limit.
-
-    It only looks at the tokens, so it goes with the host's own sampling too. Of the params it uses what ends
-    a sequence; `context_length` is left to the host's `max_length`. One criterion is for one call.
-
-    Args:
-        params: SamplingParams, or one for each row.
-        table: TokenTable, the bytes of every token: `TokenTable.from_tokenizers(tokenizer)`; None for ids
-            without text.
-
-    Example (not run; it needs a model)::
-
-        table = rheostat.TokenTable.from_tokenizers(tokenizer)
-        criterion = StopCriterion(rheostat.SamplingParams(stop=["\\n\\n"]), table)
-        model.generate(**inputs, stopping_criteria=[criterion])
-        print(criterion.texts)
-    """
-
-    def __init__(self, params: SamplingParams | Many[SamplingParams], table: TokenTable | None) -> None:
-        self._params, self._table = _checked(params), table
-        for each in (self._params,) if isinstance(self._params, SamplingParams) else self._params:
-            self._new(each)  # what is wrong with them is told here
-        self.sequences: list[Sequence] = []
-
-    @property
-    def texts(self) -> list[str]:
-        """The text of each row so far, without its stop and what is held back for one."""
-        return [sequence.text for sequence in self.sequences]
-
-    @property
-    def finishes(self) -> list[Finish | None]:
-        """Why each row ended; None where the host ended it, or it goes on."""
-        return [sequence.finish for sequence in self.sequences]
-
-    def begin(self, rows: int) -> None:
-        """Makes the sequences of the rows; the first call does."""
-        self.sequences = [self._new(params) for params in _each(self._params, rows)]
-
-    def _new(self, params: SamplingParams) -> Sequence:
-        return Sequence(params.replace(context_length=None), self._table, vocab_size=MAX_VOCAB)
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        """The host's call: (rows,) bool, whether each row has ended."""
-        import torch
-
-        if not self.sequences:
-            self.begin(len(input_ids))
-        if len(input_ids) != len(self.sequences):
-            raise ValueError(f"{_ONE_CALL}, got {len(input_ids)} rows after {len(self.sequences)}")
-        for sequence, id in zip(self.sequences, input_ids[:, -1].tolist(), strict=True):
-            if sequence.finish is None:
-                sequence.push(id)
-        ended = [sequence.finish is not None for sequence in self.sequences]
-        return torch.tensor(ended, dtype=torch.bool, device=input_ids.device)
+__all__ = ["SamplingProcessor", "StopCriterion", "rheostat_generate"]
 
 
 class SamplingProcessor:
@@ -127,7 +67,7 @@ class SamplingProcessor:
         streams: Many[int] | None = None,
         pad_token_id: int | None = None,
     ) -> None:
-        self._params, self._table = _checked(params), table
+        self._params, self._table = checked(params), table
         self._mask, self._streams, self._pad = attention_mask, streams, pad_token_id
         self.criterion = StopCriterion(params, table)
         self._batch: BatchSampler | None = None
@@ -153,6 +93,10 @@ class SamplingProcessor:
         """The seed of each row, also where the system gave it."""
         batch = self._batch
         return [] if batch is None else [batch.seed(handle) for handle in self._handles]
+
+    def end(self) -> None:
+        """Ends the rows that go on at a limit of the host's; see `StopCriterion.end`."""
+        self.criterion.end()
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for `generate`: the processor, the criterion, `do_sample=False` and, where the
@@ -182,7 +126,8 @@ class SamplingProcessor:
             ids[live] = drawn.ids
             for row, token in zip(live, drawn, strict=True):
                 self.tokens[row].append(token)
-        self._ids, self._seen = ids, input_ids
+        self._ids = self.criterion.drawn = ids
+        self._seen = input_ids
         chosen = torch.from_numpy(ids).to(scores.device)[:, None]
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
 
@@ -195,15 +140,17 @@ class SamplingProcessor:
         if self._pad is None:
             self._pad = pad_token_id
         if isinstance(self._params, SamplingParams):
-            self._params = _with_eos(self._params, eos_token_id)
+            self._params = with_eos(self._params, eos_token_id)
         else:
-            self._params = tuple(_with_eos(params, eos_token_id) for params in self._params)
+            self._params = tuple(with_eos(params, eos_token_id) for params in self._params)
         self.criterion = StopCriterion(self._params, self._table)
 
     def _begin(self, input_ids: Any, scores: Any) -> BatchSampler:
         rows, vocab_size = scores.shape
+        if _come_of_beams(input_ids, scores):
+            raise ValueError(f"{ONE_CALL}, got the log-probabilities that beams have")
         prompts = _prompts(input_ids, self._mask)
-        params = _each(self._params, rows)
+        params = each_of(self._params, rows)
         streams = range(rows) if self._streams is None else self._streams
         if len(streams) != rows:
             raise ValueError(f"streams must be one for each of the {rows} rows, got {len(streams)}")
@@ -214,7 +161,7 @@ class SamplingProcessor:
             batch.add(each, prompt_ids=prompt, stream=stream)
             for each, prompt, stream in zip(params, prompts, streams, strict=True)
         ]
-        self.criterion.begin(rows)
+        self.criterion.begin(params, prompts)
         self._over = [False] * rows
         self.tokens = [[] for _ in range(rows)]
         return batch
@@ -225,7 +172,7 @@ class SamplingProcessor:
 
         rows, width = self._seen.shape
         if input_ids.shape != (rows, width + 1) or not torch.equal(input_ids[:, :-1], self._seen):
-            raise ValueError(_ONE_CALL)
+            raise ValueError(ONE_CALL)
         padded = input_ids[:, -1].cpu().numpy() != self._ids
         for row, sequence in enumerate(self.criterion.sequences):
             self._over[row] |= bool(padded[row]) or sequence.finish is not None
@@ -237,7 +184,7 @@ def rheostat_generate(
     logits_processor: Any,
     stopping_criteria: Any,
     generation_config: Any,
-    sampling: SamplingProcessor | SamplingParams,
+    sampling: SamplingProcessor | SamplingParams | Many[SamplingParams],
     **model_kwargs: Any,
 ) -> Any:
     """The `custom_generate` of a model: the host's loop, with its sampling replaced.
@@ -248,19 +195,25 @@ def rheostat_generate(
     limit of the length holds: give `generate` `max_new_tokens` as well.
 
     Args:
-        sampling: SamplingParams for all rows, or a SamplingProcessor, which knows the texts and the tokens'
-            log-probabilities afterwards.
+        sampling: SamplingParams for all rows, a list of one for each, or a SamplingProcessor, which knows the
+            texts and the tokens' log-probabilities afterwards.
         model, input_ids, logits_processor, stopping_criteria, generation_config, model_kwargs: the host's.
 
     Returns:
         What `generate` gives: ids, or with `return_dict_in_generate` an output with them.
 
+    Raises:
+        ValueError: the host is to search with beams.
+        TypeError: sampling is none of these.
+
     Example (not run; it needs a model)::
 
         model.generate(**inputs, custom_generate=rheostat_generate, sampling=params, max_new_tokens=99)
     """
-    if isinstance(sampling, SamplingParams):
-        sampling = SamplingProcessor(sampling)
+    if not isinstance(sampling, SamplingProcessor):
+        sampling = SamplingProcessor(checked(sampling, "sampling"))
+    if generation_config.num_beams != 1:
+        raise ValueError(f"num_beams must be 1, got {generation_config.num_beams}")
     config = copy.copy(generation_config)
     config.do_sample = False
     eos, pad = config.eos_token_id, config.pad_token_id
@@ -276,33 +229,27 @@ def rheostat_generate(
     )
     processors.append(sampling)
     criteria.append(sampling.criterion)
-    return model._sample(
+    found = model._sample(
         input_ids,
         logits_processor=processors,
         stopping_criteria=criteria,
         generation_config=config,
         **model_kwargs,
     )
-
-
-Checked = SamplingParams | tuple[SamplingParams, ...]
-
-
-def _checked(params: SamplingParams | Many[SamplingParams]) -> Checked:
-    if isinstance(params, SamplingParams):
-        return params
-    for each in params:
-        if not isinstance(each, SamplingParams):
-            raise TypeError(f"params must be a SamplingParams, got {type(each).__name__}")
-    return tuple(params)
-
-
-def _each(params: Checked, rows: int) -> list[SamplingParams]:
-    """The params of each row."""
-    found = [params] * rows if isinstance(params, SamplingParams) else list(params)
-    if len(found) != rows:
-        raise ValueError(f"params must be one, or one for each of the {rows} rows, got {len(found)}")
+    sampling.end()
     return found
+
+
+def _come_of_beams(input_ids: Any, scores: Any) -> bool:
+    """Whether a beam search begins, which no argument tells: its rows are equal, and their scores
+    log-probabilities.
+    """
+    import torch
+
+    if len(input_ids) < 2 or not (input_ids[0] == input_ids[1]).all():
+        return False
+    totals = torch.logsumexp(scores.detach().to("cpu", torch.float64), dim=-1)
+    return bool((totals.abs() < 1e-3).all())
 
 
 def _prompts(input_ids: Any, attention_mask: Any) -> list[NDArray[np.int64]]:
@@ -315,9 +262,3 @@ def _prompts(input_ids: Any, attention_mask: Any) -> list[NDArray[np.int64]]:
         raise ValueError(f"attention_mask must have the shape of the prompts, {ids.shape}, got {mask.shape}")
     mask = np.repeat(mask, len(ids) // len(mask), axis=0)
     return [row[there] for row, there in zip(ids, mask, strict=True)]
-
-
-def _with_eos(params: SamplingParams, eos_token_id: int | list[int] | None) -> SamplingParams:
-    if params.eos_token_id is None and not params.ignore_eos and eos_token_id is not None:
-        return params.replace(eos_token_id=eos_token_id)
-    return params

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from numpy.typing import NDArray
 
 from rheostat import TokenTable
 from rheostat.lab import network
+from rheostat.lab.files import whole
 from rheostat.lab.network import Array, Parameters
+from rheostat.lab.reader import Reader
 from rheostat.lab.vocabulary import Vocabulary
 
 WEIGHTS = "weights.npz"  # beside this file
@@ -46,6 +50,10 @@ class Model:
         """The bytes of each token, for stops and streams."""
         self.context_length = CONTEXT_LENGTH
         """A call looks at the last so many ids at most, half of them at least; `step` has no limit."""
+        # np.vecdot multiplies row by row, so that no BLAS makes threads of it: on a busy machine they wait
+        # for one another much longer than the product takes. So the columns lie as rows.
+        self._columns = {name: np.ascontiguousarray(parameters[name].T) for name in "WUP"}
+        self._said: dict[int, Array] = {}  # what each token says to the gates, once it was read
         self._read: tuple[list[int], Array] = ([], self._beginning())
 
     @property
@@ -92,22 +100,41 @@ class Model:
         state = self._advance(state, [id])
         return state, self._logits(state)
 
+    def __repr__(self) -> str:
+        count = sum(value.size for value in self.parameters.values())
+        return f"<{type(self).__name__} of {count:,} parameters, {self.vocab_size:,} tokens>"
+
     def _beginning(self) -> Array:
         """A text begins where another has ended."""
         hidden = len(self.parameters["U"])
         return self._advance(np.zeros(hidden, np.float32), [self.vocabulary.end])
 
+    def reader(self) -> Reader:
+        """What reads one text token by token, for a loop with a window that slides."""
+        return Reader(self)
+
     def _advance(self, state: Array, ids: Sequence[int]) -> Array:
-        p = self.parameters
         for id in ids:
-            if not 0 <= id < self.vocab_size:
-                raise ValueError(f"token ids must be in [0, {self.vocab_size}), got {id}")
-            state = network.step(p, state, p["E"][id] @ p["W"] + p["b"]).h
+            state = network.gates(state, self._says(id), np.vecdot(self._columns["U"], state)).h
         return state
+
+    def _says(self, id: int) -> Array:
+        try:
+            id = index(id)
+        except TypeError:
+            raise TypeError(f"token ids must be integers, got {type(id).__name__}") from None
+        if not 0 <= id < self.vocab_size:
+            raise ValueError(f"token ids must be in [0, {self.vocab_size}), got {id}")
+        said = self._said.get(id)
+        if said is None:
+            p = self.parameters
+            said = self._said[id] = np.vecdot(self._columns["W"], p["E"][id]) + p["b"]
+        return said
 
     def _logits(self, state: Array) -> Array:
         p = self.parameters
-        return p["E"] @ (state @ p["P"]) + p["c"]
+        logits: Array = np.vecdot(p["E"], np.vecdot(self._columns["P"], state)) + p["c"]
+        return logits
 
 
 def rounded(weights: Array) -> tuple[NDArray[np.int8], Array]:
@@ -137,19 +164,25 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         arrays[name] = value
         if value.ndim == 2:
             arrays[name], arrays[f"{name}.scale"] = rounded(value)
-    part = Path(f"{os.fspath(path)}.part")
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.savez(file, **arrays)
-    part.replace(path)
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Model:
-    """The model in the box, or one that `save` wrote."""
+    """The model in the box, or one that `save` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no model.
+    """
     source = Path(path) if path is not None else files("rheostat.lab") / WEIGHTS
-    with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    info = json.loads(arrays.pop("info").item())
-    merges = [(int(a), int(b)) for a, b in arrays.pop("merges")]
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        info = json.loads(arrays.pop("info").item())
+        merges = [(int(a), int(b)) for a, b in arrays.pop("merges")]
+    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
+        raise ValueError(f"{source} holds no model that rheostat has trained") from None
     parameters = {}
     for name, value in arrays.items():
         if not name.endswith(".scale"):

@@ -65,8 +65,12 @@ class Step(NamedTuple):
 
 def step(p: Parameters, h: Array, a: Array) -> Step:
     """From the state h (B, H) and what the token says, a (B, 3H)."""
+    return gates(h, a, h @ p["U"])
+
+
+def gates(h: Array, a: Array, s: Array) -> Step:
+    """The step, where also what the state says is known, s (B, 3H)."""
     H = h.shape[-1]
-    s = h @ p["U"]
     zr = sigmoid(a[..., : 2 * H] + s[..., : 2 * H])
     z, r = zr[..., :H], zr[..., H:]
     s_n = s[..., 2 * H :]

@@ -88,6 +88,9 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __reduce__(self) -> tuple[type[Vocabulary], tuple[list[Pair]]]:
+        return type(self), (self.merges,)
+
     def encode(self, text: str) -> list[int]:
         """Each piece by itself: the earliest merge that applies, until none does."""
         return [id for piece in PIECE.findall(text) for id in self._encode_piece(piece)]

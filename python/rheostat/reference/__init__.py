@@ -10,7 +10,7 @@ from rheostat.reference.batch_sampler import BatchSampler
 from rheostat.reference.build import build_info, set_num_threads
 from rheostat.reference.explaining import explain
 from rheostat.reference.filters import min_p, top_k, top_p
-from rheostat.reference.generating import agenerate, generate, generate_batch
+from rheostat.reference.generating import agenerate, agenerate_batch, generate, generate_batch
 from rheostat.reference.law import LAW
 from rheostat.reference.logprobs import logprobs
 from rheostat.reference.process import process
@@ -23,8 +23,9 @@ from rheostat.reference.stop_batch import StopBatch
 from rheostat.reference.tokens import TokenTable
 from rheostat.reference.verify import verify
 from rheostat.results import Logprobs, Token, Tokens, Verified
-from rheostat.sequence_over import Finish, Step
+from rheostat.sequence_step import Step
 from rheostat.stops import StopHit
+from rheostat.transcript import Finish
 
 __all__ = [
     "LAW",
@@ -46,6 +47,7 @@ __all__ = [
     "Tokens",
     "Verified",
     "agenerate",
+    "agenerate_batch",
     "build_info",
     "choose",
     "explain",

@@ -27,3 +27,10 @@ def agenerate(model: Any, prompt_ids: Any, params: Any, **options: Any) -> Any:
     from rheostat.generation_over import AsyncGeneration  # which imports the reference
 
     return AsyncGeneration(Sequence, model, prompt_ids, params, **options)
+
+
+def agenerate_batch(model: Any, prompts: Any, params: Any, **options: Any) -> Any:
+    """`generate_batch` for `async for`; see `rheostat.agenerate_batch`."""
+    from rheostat.generation_batch import AsyncBatchGeneration  # which imports the reference
+
+    return AsyncBatchGeneration(Sequence, BatchSampler, model, prompts, params, **options)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import KnobError
-from rheostat.params import SamplingParams
+from rheostat.params import SamplingParams, require
 from rheostat.reference import chain as chains
 from rheostat.reference import knobs as rules
 from rheostat.reference import law
@@ -108,9 +108,7 @@ def finite(mu: float) -> float:
 
 def plan_of(params: Any, vocab_size: int) -> tuple[SamplingParams, Knobs]:
     """The parameters, and their knobs, whose ids must lie in the vocabulary."""
-    if not isinstance(params, SamplingParams):
-        raise TypeError(f"params must be a SamplingParams, got {type(params).__name__}")
-    (knobs,) = knobs_of(params.knobs(), 1, vocab_size, True)
+    (knobs,) = knobs_of(require(params).knobs(), 1, vocab_size, True)
     knobs.vocab_size = vocab_size
     return params, knobs
 
