@@ -1,6 +1,6 @@
 //! Buffers that are kept from call to call, one set per thread.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use crate::cuts::Buffers;
 
@@ -29,11 +29,11 @@ pub struct Scratch {
     pub cut: Buffers,
 }
 
-/// Runs `work` with this thread's buffers. They are taken out meanwhile: a nested use gets fresh ones.
+/// Runs `work` with this thread's buffers; a nested use gets fresh ones.
 pub fn with<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
-    thread_local!(static SCRATCH: Cell<Scratch> = Cell::default());
-    let mut scratch = SCRATCH.take();
-    let result = work(&mut scratch);
-    SCRATCH.set(scratch);
-    result
+    thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => work(&mut scratch),
+        Err(_) => work(&mut Scratch::default()),
+    })
 }

@@ -157,21 +157,28 @@ fn cut_among(
         let found = find(&bins, &mut left);
         members.retain(|&at| digit(at) == found);
     }
-    let weigh = |place: usize, members: &[u32]| weigh(members[place] as usize);
-    let mut place = 0;
     if members.len() > FEW {
         // Many of one logit, by position already.
-        place = place_among_equals(left, weigh(0, members), members.len());
-        left -= place as u64 * weigh(0, members);
-    } else {
-        members.sort_unstable_by(|&a, &b| law::order((xs[a as usize], a), (xs[b as usize], b)));
-        while place + 1 < members.len() && weigh(place, members) < left {
-            left -= weigh(place, members);
-            place += 1;
-        }
+        let weight = weigh(members[0] as usize);
+        let place = place_among_equals(left, weight, members.len());
+        let last = members[place] as usize;
+        return Cut { logit: xs[last], last, mass: target - left + (place as u64 + 1) * weight };
     }
-    let last = members[place] as usize;
-    Cut { logit: xs[last], last, mass: target - left + weigh(place, members) }
+    // The law's order as one integer: its comparison is a single instruction, and needs no branch.
+    let mut order = [0_u64; FEW];
+    let order = &mut order[..members.len()];
+    for (place, &at) in order.iter_mut().zip(members.iter()) {
+        *place = u64::from(descending_key(xs[at as usize])) << 32 | u64::from(at);
+    }
+    order.sort_unstable();
+    let at = |place: usize| order[place] as u32 as usize;
+    let mut place = 0;
+    while place + 1 < order.len() && weigh(at(place)) < left {
+        left -= weigh(at(place));
+        place += 1;
+    }
+    let last = at(place);
+    Cut { logit: xs[last], last, mass: target - left + weigh(last) }
 }
 
 /// The lowest and the highest logit.

@@ -80,8 +80,17 @@ impl<'a> Urn<'a> {
         {
             return token;
         }
-        self.weigh();
-        let (place, _) = self.find(u);
+        let place = if self.sums.is_empty() && self.logits.len() <= BLOCK {
+            // A single block is weighed and summed in one go.
+            self.weights.resize(self.logits.len(), 0.0);
+            let level = Level::current();
+            let total =
+                simd::store_and_sum_weights(level, self.logits, self.maximum, self.scale, self.weights);
+            self.walk(law::draw(u, total)).0
+        } else {
+            self.weigh();
+            self.find(u).0
+        };
         self.ids.map_or(place, |ids| ids[place] as usize)
     }
 
@@ -131,6 +140,12 @@ impl<'a> Urn<'a> {
         for (place, _) in self.taken.get(block).into_iter().flatten() {
             self.weights[place - from] = 0.0;
         }
+        let (at, weight) = self.walk(rest);
+        (from + at, weight)
+    }
+
+    /// The place among the block's weights where their sum exceeds `rest`, and the weight there.
+    fn walk(&self, mut rest: u64) -> (usize, u64) {
         let mut at = 0;
         let mut weight = law::integer_weight(self.weights[at]);
         while at + 1 < self.weights.len() && rest >= weight {
@@ -138,6 +153,6 @@ impl<'a> Urn<'a> {
             at += 1;
             weight = law::integer_weight(self.weights[at]);
         }
-        (from + at, weight)
+        (at, weight)
     }
 }

@@ -1,6 +1,5 @@
 //! `BatchSampler`: many sequences. Check, take the lock, draw for all rows side by side, then let all move on.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,11 +9,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
-use super::batch_step::{
-    SavedBatch, SavedSequence, draw_rows, given_handles, handle_in, marks, saved_batch, stranger, tokens,
-};
+use super::batch_step::{draw_rows, marks, tokens};
 use super::bitmask::RowMasks;
 use super::errors::{check_law, knob_error};
+use super::handles::{
+    SavedBatch, SavedSequence, Sequences, given_handles, handle_in, named, saved_batch, stranger,
+};
 use super::knobs::{Given, Shape};
 use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
@@ -26,13 +26,6 @@ use crate::scratch::Scratch;
 /// Adds the class to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyBatchSampler>()
-}
-
-/// The sequences by their handles, which grow: their order is that of addition.
-#[derive(Default)]
-struct Sequences {
-    slots: BTreeMap<u64, Slot>,
-    next: u64,
 }
 
 /// Many sequences, which come and go, drawn for together.
@@ -78,34 +71,6 @@ impl PyBatchSampler {
             None => Err(stranger(handle.py(), "handle", handle)),
         }
     }
-}
-
-/// The sequences of the rows: those named, each once, or all.
-fn named(
-    sequences: &Sequences,
-    handles: Option<&[(u64, Bound<'_, PyAny>)]>,
-    rows: usize,
-    py: Python<'_>,
-) -> PyResult<Vec<u64>> {
-    let Some(handles) = handles else {
-        let count = sequences.slots.len();
-        if count == rows {
-            return Ok(sequences.slots.keys().copied().collect());
-        }
-        let message = format!("logits must have one row for each of {count} sequences, got {rows}");
-        return Err(knob_error(py, message, "logits", rows));
-    };
-    let mut seen = HashSet::with_capacity(handles.len());
-    for (key, given) in handles {
-        if !sequences.slots.contains_key(key) {
-            return Err(stranger(py, "handles", given));
-        }
-        if !seen.insert(*key) {
-            let message = format!("handles must name each sequence once, got {key} twice");
-            return Err(knob_error(py, message, "handles", *key));
-        }
-    }
-    Ok(handles.iter().map(|(key, _)| *key).collect())
 }
 
 #[pymethods]

@@ -10,9 +10,9 @@ use super::call::Failure;
 use super::chain::{Chain, Hot, knobs_of};
 use super::chance::fresh_seed;
 use super::errors::{to_python, type_error};
+use super::ids::{id, id_list, is_sequence};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, check, integer_of, type_name};
-use super::lists::{id, id_list, is_sequence};
 use crate::Knobs;
 use crate::chain::Kept;
 use crate::history::History;
@@ -58,7 +58,7 @@ impl Plan {
             top_p: hot("top_p")?,
             min_p: hot("min_p")?,
         };
-        let keywords = Keywords::new("Sampler", Some(&given))?;
+        let keywords = Keywords::of_dict("Sampler", &given)?;
         let PerRow::One(knobs) = knobs_of(ROW, &hot, &keywords)? else {
             return Err(type_error("params must hold one value for each knob, got several"));
         };

@@ -9,8 +9,9 @@ use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
 use super::errors::to_python;
 use super::stop_batch::PyStopBatch;
-use super::stop_input::{Given, Name, PyPiece, broken, ids, index, is_sequence, items, utf8, wrong_type};
+use super::stop_input::{Given, Name, broken, ids, index, is_sequence, items, utf8, wrong_type};
 use super::stop_matcher::PyStopMatcher;
+use super::stop_piece::PyPiece;
 use crate::error::Error;
 use crate::law::LAW;
 use crate::stop::{Hit, Kind, StopSet, Tie};

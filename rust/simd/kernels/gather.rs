@@ -146,7 +146,7 @@ pub fn retain_at_least<V: Vector>(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32
 /// Room for `least` elements and, by doubling, for more, as a push would make.
 #[cold]
 fn grow(least: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
-    let room = least.max(2 * xs.len()).max(256);
+    let room = least.max(2 * xs.len()).max(64);
     xs.resize(room, 0.0);
     ids.resize(room, 0);
 }
