@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 import rheostat
-from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, batch, bitmask, recent_ids, rows
+from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, batch, bitmask, recent_ids, rows
 
 LEVEL = rheostat.build_info()["simd"]
 BEYOND_THE_CACHE = 8  # matrices of 16 MB, taken in turn
@@ -101,14 +101,20 @@ SAMPLE = [
         for kind in ("peaked", "real")
         for vocab, (goal, bar) in PEAKED.items()
     ),
-    sampling("real", REAL, 1.5, goal=6, bar=13),
-    sampling("flat", LONG, 1.5, goal=8, bar=13),
+    sampling("real", REAL, 1.5, goal=6, bar=8),
+    sampling("flat", LONG, 1.5, goal=8, bar=11),
     sampling("all equal", LONG, 1.0, goal=8, bar=10),
-    sampling("eight values", LONG, 1.0, goal=8, bar=11),
-    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=15),
+    sampling("eight values", LONG, 1.0, goal=8, bar=10),
+    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=13),
     sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=3),
-    sampling("flat", LONG, 1.5, 1, goal=4, bar=6),
-    *(sampling(kind, LONG, 1.0, goal=30, bar=30) for kind in ADVERSARIAL),
+    sampling("flat", LONG, 1.5, 1, goal=4, bar=5.5),
+    *(
+        sampling(kind, LONG, 1.0, goal=30, bar=30 if kind == "misleading sample" else 15)
+        for kind in ADVERSARIAL
+    ),
+    *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=12) for kind in ("peaked", "flat", "strides")),
+    sampling("strides", WIDEST, 1.0, goal=30, bar=25),
+    sampling("misleading sample", WIDEST, 1.0, goal=30, bar=42),
 ]
 
 SOFTMAX = [
@@ -337,7 +343,7 @@ SIMD = [
         f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
         on_rows(kind, LONG, set_level=rheostat._rheostat._set_simd_level),
         goal=1.8,
-        bar=2.5,
+        bar=2,
         yardstick=f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
         setup="set_level('avx2')",
         yardstick_setup=f"set_level({LEVEL!r})",

@@ -10,11 +10,12 @@ use crate::mirostat;
 use crate::nucleus;
 use crate::row::Row;
 use crate::scratch::Scratch;
-use crate::select::{self, Cut};
+use crate::select::{self, Cut, Known};
 use crate::simd::{self, Level};
 use crate::survey::{self, Survey};
 use crate::urn::Urn;
 use crate::verify::Weighed;
+use crate::weighed;
 use crate::{Error, Knobs, Step};
 
 /// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
@@ -348,9 +349,12 @@ impl<'a> Kept<'a> {
             return;
         }
         self.list();
-        let target = law::share(p, self.weigh(scale));
+        let total = self.weigh(scale);
         let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
-        select::cut_by_weight(xs, weights, target, members).retain(xs, ids);
+        let (lowest, highest) = select::span(xs);
+        let known = Known::between(lowest, highest, total);
+        select::cut_by_weight(weighed::Weighed { xs, weights }, known, law::share(p, total), members)
+            .retain(xs, ids);
     }
 
     fn keep_min_p(&mut self, min_p: f64) {

@@ -22,6 +22,11 @@
 //! The row is read where it stands. A forbidden logit weighs 0 there, and so does one that a penalty has changed: what
 //! it weighs now is added to its cell afterwards, which then is a sum of its 16 logits like any other, in another
 //! order.
+//!
+//! **With a list.** Where the exact weight of some logits is known, that of the others is left. Theirs differs from the
+//! rough one by the parts above, of B, the sum of their a alone; only the rounding of sums, 15u where the cells are
+//! added in float64, is one of Zf. The mean of |Y| under a / B is at most log2 V - log2 B, so the sum of a |Y| is at most
+//! B log2 V + 0.54.
 
 use std::f64::consts::LN_2;
 
@@ -53,6 +58,12 @@ const FARTHEST: f32 = 4_194_304.0;
 
 /// Sums beyond this are of a guess that is too low.
 const LARGEST: f64 = 1e30;
+
+/// More than 3 ln 2 * u * 0.54: what the exponents of logits beside a list can add to their weight.
+const ENTROPY: f64 = 1e-7;
+
+/// Half a unit in the last place of 1.
+const U: f64 = 1.0 / (1_u64 << 24) as f64;
 
 /// A little less than any weight that is computed as 1 or more: twice the rough error and some.
 const LITTLE_LESS: f32 = 1.0 - 1e-5;
@@ -96,10 +107,13 @@ impl Survey {
 
     /// eps, for the row's maximum and length.
     fn error(&self, s: f64, vocab: usize) -> f64 {
-        const U: f64 = 1.0 / (1_u64 << 24) as f64;
+        self.error_of_weights(s, vocab) + 22.0 * U * 1.0001 + 1e-9
+    }
+
+    /// The part of eps that the weights make, and not their sums.
+    fn error_of_weights(&self, s: f64, vocab: usize) -> f64 {
         let log2_vocab = f64::from(vocab.ilog2() + 1);
-        let exponents = LN_2 * U * (3.0 * log2_vocab + s.abs());
-        (ROUGH_ERROR + 1.73e-7 + 22.0 * U + exponents) * 1.0001 + 1e-9
+        (ROUGH_ERROR + 1.73e-7 + LN_2 * U * (3.0 * log2_vocab + s.abs())) * 1.0001
     }
 
     /// m * c - k, for the row's maximum.
@@ -115,6 +129,31 @@ impl Survey {
         let sum = self.sum * exp2(-s) * law::UNIT as f64;
         let slack = vocab as f64 / 2.0 + 2.0;
         (((sum * (1.0 - error) - slack) as u64).max(1), (sum * (1.0 + error) + slack) as u64 + 1)
+    }
+
+    /// The same where some logits are listed, the sum of whose integer weights is known: a narrower one, since only what
+    /// is not listed is unknown.
+    #[must_use]
+    pub fn sum_with_listed(
+        &self,
+        maximum: f32,
+        vocab: usize,
+        listed: &[f32],
+        mass: u64,
+        cells: &[f32],
+    ) -> (u64, u64) {
+        let level = Level::current();
+        let s = self.offset(maximum);
+        let sum = simd::sum_wide(level, cells);
+        let rest = sum - simd::sum_rough_weights(level, listed, self.scale, self.shift);
+        let unit = exp2(s);
+        let error = (15.0 * U * 1.0001 + 1e-9) * sum + ENTROPY * unit;
+        let part = self.error_of_weights(s, vocab);
+        let slack = vocab as f64 / 2.0 + 2.0;
+        let scaled = law::UNIT as f64 / unit;
+        let low = ((rest - error) * (1.0 - part) * scaled - slack) as u64; // 0 where it is negative
+        let high = (rest + error) * (1.0 + part) * scaled + slack;
+        (mass + low, mass + high as u64 + 1)
     }
 
     /// The token that chance `u` draws from the whole row, or None where the interval cannot tell. `weights` is a

@@ -73,12 +73,6 @@ impl<'a> Urn<'a> {
         }
     }
 
-    /// The weight left.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
     /// The token that chance `u` draws: the first in id order whose cumulative weight exceeds
     /// r = floor(u * S / 2**64).
     pub fn draw(&mut self, u: u64) -> usize {

@@ -34,7 +34,7 @@ struct Rules {
 
 impl Rules {
     /// `work` on a row after masks, biases and penalties.
-    fn with<R>(
+    fn shaped<R>(
         &self,
         at: usize,
         given: simd::Logits<'_>,
@@ -46,8 +46,8 @@ impl Rules {
             None => Standing::plain(given, std::mem::take(&mut shaped.wide)),
             Some(adjustment) => adjustment.apply(given, at, shaped)?,
         };
-        let (x, knobs, chain) = (standing.row(), self.knobs.get(at), &self.chain);
-        let result = work(ShapedRow { at, x, maximum: None, knobs, chain, scratch });
+        let (x, knobs) = (standing.row(), self.knobs.get(at));
+        let result = work(ShapedRow { at, x, maximum: None, knobs, chain: &self.chain, scratch });
         shaped.wide = standing.into_buffer();
         result
     }
@@ -177,7 +177,7 @@ impl<'py> Call<'py> {
     ) -> PyResult<Vec<R>> {
         let rules = &self.rules;
         let work = |at, given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
-            rules.with(at, given, shaped, scratch, &work)
+            rules.shaped(at, given, shaped, scratch, &work)
         };
         let results: Result<_, Failure> = map_rows(py, &self.logits, more, rules.chain.calls(), work);
         results.map_err(|failure| failure.into_python(py))
@@ -191,7 +191,7 @@ impl<'py> Call<'py> {
     ) -> PyResult<R> {
         let rules = &self.rules;
         let work = |given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
-            rules.with(0, given, shaped, scratch, &work)
+            rules.shaped(0, given, shaped, scratch, &work)
         };
         map_row(py, &self.logits, rules.chain.calls(), work).map_err(|failure| failure.into_python(py))
     }

@@ -113,8 +113,12 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_scalef_ps(self.0, power.0) })
     }
     #[inline(always)]
-    fn times_any(self, power: Self) -> Self {
-        self.times(power)
+    fn rint_any(self) -> (Self, Self) {
+        self.rint()
+    }
+    #[inline(always)]
+    fn times_any_add(self, power: Self, addend: Self) -> Self {
+        addend.add(self.times(power))
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -139,6 +143,10 @@ impl Vector for F32x16 {
     #[inline(always)]
     fn is_above(self, other: Self) -> __mmask16 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn bits(mask: __mmask16) -> u32 {
+        u32::from(mask)
     }
     #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {
@@ -196,7 +204,16 @@ impl Vector for F32x16 {
     fn compress(self, bits: u32, values: &mut [f32]) {
         // Compressed in a register and stored whole: the instruction that compresses to memory is many
         // times slower on some CPUs.
-        Self(unsafe { _mm512_maskz_compress_ps(bits as __mmask16, self.0) }).store(values);
+        let values = &mut values[..16];
+        unsafe {
+            let packed = _mm512_maskz_compress_ps(bits as __mmask16, self.0);
+            // Mostly few are set, and a short store seldom straddles a line.
+            if bits.count_ones() <= 4 {
+                _mm_storeu_ps(values.as_mut_ptr(), _mm512_castps512_ps128(packed));
+            } else {
+                _mm512_storeu_ps(values.as_mut_ptr(), packed);
+            }
+        }
     }
     #[inline(always)]
     fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
@@ -205,7 +222,11 @@ impl Vector for F32x16 {
             let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
             let positions = _mm512_add_epi32(lanes, _mm512_set1_epi32(base as i32));
             let packed = _mm512_maskz_compress_epi32(bits as __mmask16, positions);
-            _mm512_storeu_si512(ids.as_mut_ptr().cast(), packed);
+            if bits.count_ones() <= 4 {
+                _mm_storeu_si128(ids.as_mut_ptr().cast(), _mm512_castsi512_si128(packed));
+            } else {
+                _mm512_storeu_si512(ids.as_mut_ptr().cast(), packed);
+            }
         }
     }
     #[inline(always)]

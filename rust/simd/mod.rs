@@ -33,7 +33,7 @@ pub struct Level(Set);
 enum Set {
     /// No instruction beyond the target's baseline, and an own exact fma.
     Scalar = 1,
-    /// x86-64 with AVX2, FMA and F16C: 8 lanes.
+    /// x86-64 with AVX2, FMA, F16C, and the POPCNT and BMI1 that come with them: 8 lanes.
     Avx2 = 2,
     /// x86-64 with AVX-512 F and DQ: 16 lanes.
     Avx512 = 3,
@@ -125,6 +125,8 @@ impl Set {
                 is_x86_feature_detected!("avx2")
                     && is_x86_feature_detected!("fma")
                     && is_x86_feature_detected!("f16c")
+                    && is_x86_feature_detected!("popcnt")
+                    && is_x86_feature_detected!("bmi1")
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
@@ -145,11 +147,11 @@ macro_rules! kernels {
         pub fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx2,fma,f16c")]
+                #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1")]
                 fn on_avx2($($arg: $type),*) $(-> $result)? {
                     kernels::$name::<avx2::F32x8>($($arg),*)
                 }
-                #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c")]
+                #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1")]
                 fn on_avx512($($arg: $type),*) $(-> $result)? {
                     kernels::$name::<avx512::F32x16>($($arg),*)
                 }
@@ -193,6 +195,9 @@ kernels! {
     fn gather_between(row: &[f32], bounds: (f32, f32), base: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// The same from a row where it stands, with `base` 0.
     fn gather_from_source(source: Source<'_>, bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Puts the logits of at least `low`, above -inf, into `xs` and their positions into `ids`, in order, in place of
+    /// what is there: for many.
+    fn list_at_least(row: &[f32], low: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Appends the positions of the logits within the closed bounds, in order.
     fn positions_between(xs: &[f32], bounds: (f32, f32), positions: &mut Vec<u32>);
     /// Appends the logits that are marked, one bit each, 32 in a word, and their positions, in order.
@@ -216,6 +221,10 @@ kernels! {
     ) -> Surveyed;
     /// Writes the rough weights into `out`, of the row's length.
     fn store_rough_weights(row: &[f32], scale: f32, shift: f32, out: &mut [f32]);
+    /// Their sum, in float64.
+    fn sum_rough_weights(row: &[f32], scale: f32, shift: f32) -> f64;
+    /// The sum of the values, in float64.
+    fn sum_wide(values: &[f32]) -> f64;
     /// The block in which the running sum of cells exceeds `mass`, as a range of logits, and the sum before it.
     fn block_at_mass(source: Source<'_>, cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64);
     /// The largest logit in blocks that have a cell of at least `hot`.

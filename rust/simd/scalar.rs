@@ -135,9 +135,14 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
         Self(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(power[i]))))
     }
     #[inline(always)]
-    fn times_any(self, power: [u32; 4]) -> Self {
+    fn rint_any(self) -> (Self, [u32; 4]) {
+        let (n, power) = self.rint();
+        (n, power.map(|power| power.wrapping_add(127 << 23)))
+    }
+    #[inline(always)]
+    fn times_any_add(self, power: [u32; 4], addend: Self) -> Self {
         // Multiplied and not added to the exponent, where a NaN could become a number.
-        Self(std::array::from_fn(|i| self.0[i] * f32::from_bits(power[i].wrapping_add(127 << 23))))
+        self.zip(Self(power.map(f32::from_bits)), |q, power| q * power).add(addend)
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -162,6 +167,10 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
     #[inline(always)]
     fn is_above(self, other: Self) -> u32 {
         self.bits(other, |a, b| a > b)
+    }
+    #[inline(always)]
+    fn bits(mask: u32) -> u32 {
+        mask
     }
     #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {

@@ -87,6 +87,26 @@ proptest! {
     }
 
     #[test]
+    fn lists_match_naive(row in row(), cut in prop_oneof![-10.0_f32..10.0, Just(f32::MIN), Just(0.0)], junk in 0_usize..900) {
+        let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut).collect();
+        let listed: Vec<f32> = wanted.iter().map(|id| row[*id as usize]).collect();
+        let sum: f64 = listed.iter().map(|x| f64::from(*x)).sum();
+        for level in Level::available() {
+            let (mut xs, mut ids) = (vec![1.0; junk], vec![7; junk / 2]);
+            simd::list_at_least(level, &row, cut, &mut xs, &mut ids);
+            prop_assert_eq!(&ids, &wanted, "{}", level.name());
+            prop_assert_eq!(&xs, &listed, "{}", level.name());
+            let found = simd::sum_wide(level, &xs);
+            let size: f64 = xs.iter().map(|x| f64::from(x.abs())).sum();
+            prop_assert!(found == sum || (found - sum).abs() <= 1e-12 * size, "{}: {found} for {sum}", level.name());
+            let mut rough = vec![0.0; xs.len()];
+            simd::store_rough_weights(level, &xs, 0.5, 1.0, &mut rough);
+            let (sum, found) = (simd::sum_wide(level, &rough), simd::sum_rough_weights(level, &xs, 0.5, 1.0));
+            prop_assert!(found == sum || (found - sum).abs() <= 1e-12 * sum + 1e-36, "{}: {found} for {sum}", level.name());
+        }
+    }
+
+    #[test]
     fn cells_hold_their_logits_rough_weights(row in row(), cut in -5.0_f32..5.0, c in 1e-3_f32..3.0, k in -9_i8..9) {
         let shift = f32::from(k);
         let exact: f64 = row.iter().map(|x| (f64::from(*x) * f64::from(c) + f64::from(shift)).exp2()).sum();

@@ -16,6 +16,22 @@ fn checked(row: &[f32], temperature: f64) -> bool {
     let (low, high) = survey.sum_between(maximum, row.len());
     assert!(low <= z && z <= high, "{z} is not in {low} ..= {high} at T = {temperature}");
     assert!(high - low <= z / 40_000 + row.len() as u64 + 6, "{low} ..= {high} is wide");
+    for below in [0.0, 1.0, 4.0, 1e6] {
+        let listed: Vec<f32> = row
+            .iter()
+            .copied()
+            .filter(|x| f64::from(*x) >= f64::from(maximum) - below * temperature)
+            .collect();
+        let mass: u64 = listed.iter().map(|x| naive::integer_weight(*x, maximum, temperature)).sum();
+        let (from, to) = survey.sum_with_listed(maximum, row.len(), &listed, mass, &cells);
+        assert!(
+            from <= z && z <= to,
+            "{z} is not in {from} ..= {to} at T = {temperature} with {} listed",
+            listed.len()
+        );
+        let wide = 2.5e-6 * z as f64 + 1.5e-5 * (z - mass) as f64 + 2e6;
+        assert!((to - from) as f64 <= wide + row.len() as f64, "{from} ..= {to} is wide");
+    }
     true
 }
 

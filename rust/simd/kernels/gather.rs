@@ -90,17 +90,27 @@ pub fn positions_between<V: Vector>(xs: &[f32], (low, high): (f32, f32), positio
     let (low, high) = (V::splat(low), V::splat(high));
     let (whole, rest) = split::<V>(xs);
     let mut count = positions.len();
-    positions.resize(count + xs.len() + V::LANES, 0);
     for (i, x) in whole.chunks_exact(V::LANES).enumerate() {
         let x = V::load(x);
         let bits = x.bits_at_least(low) & high.bits_at_least(x);
-        V::compress_positions(bits, (i * V::LANES) as u32, &mut positions[count..]);
-        count += bits.count_ones() as usize;
+        if bits != 0 {
+            append_positions::<V>(bits, i * V::LANES, &mut count, positions);
+        }
     }
     let x: V = padded(rest);
     let bits = x.bits_at_least(low) & high.bits_at_least(x) & ((1 << rest.len()) - 1);
-    V::compress_positions(bits, whole.len() as u32, &mut positions[count..]);
-    positions.truncate(count + bits.count_ones() as usize);
+    append_positions::<V>(bits, whole.len(), &mut count, positions);
+    positions.truncate(count);
+}
+
+/// Writes the positions of the set bits behind the first `count` elements.
+#[inline(always)]
+fn append_positions<V: Vector>(bits: u32, at: usize, count: &mut usize, positions: &mut Vec<u32>) {
+    if positions.len() < *count + V::LANES {
+        positions.resize((*count + V::LANES).max(2 * positions.len()), 0);
+    }
+    V::compress_positions(bits, at as u32, &mut positions[*count..]);
+    *count += bits.count_ones() as usize;
 }
 
 /// Appends the marked logits and their positions: one bit a logit, 32 in a word.

@@ -7,6 +7,7 @@
 mod band;
 mod entropy;
 mod gather;
+mod list;
 mod maximum;
 mod parts;
 mod survey;
@@ -19,6 +20,7 @@ pub use gather::{
     count_bits, gather_allowed, gather_between, gather_from_source, gather_marked, positions_between,
     retain_at_least,
 };
+pub use list::{list_at_least, sum_rough_weights, sum_wide};
 pub use maximum::{Maximum, maximum, maximum_of, peaks};
 pub use survey::{
     ROUGH_ERROR, Surveyed, add_to_cells, block_at_mass, gather_from_cells, maximum_from_cells,

@@ -39,10 +39,28 @@ pub fn store_part<V: Vector>(values: V, out: &mut [f32]) {
     out.copy_from_slice(&lanes[..out.len()]);
 }
 
-/// The sum of the lanes, rounded.
+/// The sum of the lanes, rounded: halves are added, so that no long chain is waited for.
 #[inline(always)]
 pub fn sum_of_lanes<V: Vector>(values: V) -> f32 {
     let mut lanes = [0.0; 16];
     values.store(&mut lanes);
-    lanes.into_iter().sum()
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    lanes[0]
+}
+
+/// The smallest lane, likewise.
+#[inline(always)]
+pub fn least_lane<V: Vector>(values: V) -> f32 {
+    let mut lanes = [f32::INFINITY; 16];
+    values.store(&mut lanes);
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = if lanes[lane + half] < lanes[lane] { lanes[lane + half] } else { lanes[lane] };
+        }
+    }
+    lanes[0]
 }

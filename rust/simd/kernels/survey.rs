@@ -32,16 +32,22 @@ pub struct Surveyed {
 /// 2**(x * scale + shift), roughly: below 2**-125 where that is below, infinite where it is 2**128 and more,
 /// NaN or infinite for a NaN and for +inf, so that no sum of them is a finite number.
 #[inline(always)]
-fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+pub fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+    add_rough_weight(V::splat(0.0), x, scale, shift)
+}
+
+/// sum + [`rough_weight`], which is not rounded before where that is less work.
+#[inline(always)]
+fn add_rough_weight<V: Vector>(sum: V, x: V, scale: V, shift: V) -> V {
     let y = x.fma(scale, shift);
     let near = if V::SCALES_ANY { y } else { y.max(V::splat(-127.0)).min(V::splat(128.0)) };
-    let (n, power) = near.rint();
+    let (n, power) = near.rint_any();
     let f = near.sub(n);
     let mut q = V::splat(ROUGH_COEFFICIENTS[0]);
     for coefficient in &ROUGH_COEFFICIENTS[1..] {
         q = q.fma(f, V::splat(*coefficient));
     }
-    q.times_any(power)
+    q.times_any_add(power, sum)
 }
 
 /// Writes the cells: one vector of them for the head, one for each `RUN` vectors of the body.
@@ -90,8 +96,8 @@ fn sum_of_block<V: Vector, R: Reader>(block: R, c: V, k: V) -> V {
     let mut sum = V::splat(0.0);
     if !block.is_forbidden() {
         for pair in 0..RUN / 2 {
-            sum = sum.add(rough_weight(block.half(2 * pair), c, k));
-            sum = sum.add(rough_weight(block.half(2 * pair + 1), c, k));
+            sum = add_rough_weight(sum, block.half(2 * pair), c, k);
+            sum = add_rough_weight(sum, block.half(2 * pair + 1), c, k);
         }
     }
     sum
@@ -103,7 +109,7 @@ fn sum_of_rest<V: Vector, R: Reader>(rest: R, c: V, k: V) -> V {
     let whole = rest.len() / V::LANES * V::LANES;
     let mut sum = rough_weight(rest.part(whole, rest.len() - whole).padded(), c, k);
     for at in (0..whole).step_by(V::LANES) {
-        sum = sum.add(rough_weight(rest.vector(at), c, k));
+        sum = add_rough_weight(sum, rest.vector(at), c, k);
     }
     sum
 }
