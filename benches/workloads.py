@@ -222,7 +222,7 @@ DTYPE = [
             f"rheostat.sample(half, {KNOBS})",
             row_in_16_bits(dtype),
             goal=1,
-            bar=2.8,
+            bar=1.35,
             yardstick=f"rheostat.sample(row, {KNOBS})",
         ),
         Work(
@@ -231,6 +231,7 @@ DTYPE = [
             f"rheostat.sample(next(halves), {ALL})",
             in_16_bits(dtype),
             goal=1,
+            bar=1.1,
             yardstick=f"rheostat.sample(next(floats), {ALL})",
         ),
     )
@@ -243,7 +244,7 @@ CHAIN = [
         f"rheostat.sample(row, bitmask=words, {KNOBS})",
         on_rows("peaked", LONG, words=bitmask(LONG, 0.01)),
         goal=3,
-        bar=7.5,
+        bar=2,
     ),
     Work(
         f"full chain beside top_p, real, V={LONG:,}",
@@ -251,7 +252,7 @@ CHAIN = [
         "rheostat.sample(row, seed=7, **full_chain)",
         on_rows("real", LONG, full_chain=FULL_CHAIN, top_p=TOP_P),
         goal=1.5,
-        bar=1.5,
+        bar=0.8,
         yardstick="rheostat.sample(row, seed=7, **top_p)",
     ),
     Work(
@@ -260,7 +261,7 @@ CHAIN = [
         "rheostat.sample(row, seed=7, **full_chain)",
         on_rows("peaked", LONG, full_chain=FULL_CHAIN_PEAKED, top_p=TOP_P),
         goal=1.5,
-        bar=2.5,
+        bar=1.3,
         yardstick="rheostat.sample(row, seed=7, **top_p)",
     ),
     Work(
@@ -269,6 +270,7 @@ CHAIN = [
         "rheostat.sample(next(floats), seed=7, stream=streams, **full_chain)",
         lambda library: [{**on_matrices(library)[0], "full_chain": FULL_CHAINS, "top_p": TOP_P}],
         goal=1.5,
+        bar=1,
         yardstick="rheostat.sample(next(floats), seed=7, stream=streams, **top_p)",
     ),
 ]

@@ -19,6 +19,7 @@
 
 use crate::band::{self, Band, NEXT_STEP};
 use crate::law;
+use crate::row;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut, Known};
 use crate::simd::{self, Level, SUMMED};
@@ -38,16 +39,22 @@ pub enum Tier {
     All,
 }
 
-/// A row on its way to its nucleus.
+/// A row on its way to its nucleus, in one form or another.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub struct At<L> {
     /// The logits; -inf is no token.
-    pub logits: &'a [f32],
+    pub logits: L,
     /// The largest.
     pub maximum: f32,
     /// The law's factor c at the temperature.
     pub scale: f32,
 }
+
+/// As float32.
+pub type Row<'a> = At<&'a [f32]>;
+
+/// Where it stands.
+pub type Standing<'a> = At<row::Row<'a>>;
 
 /// Distances from the maximum, in powers of two of the weight, within which candidates are looked for.
 const WINDOWS: [f64; 5] = [6.0, 8.0, 10.0, 13.0, 16.0];
@@ -76,7 +83,7 @@ pub struct Found {
 
 /// Finds the nucleus of probability p, 0 < p < 1. `survey` is of this row and scale, its cells in the scratch; None
 /// where there is none.
-pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
+pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
         let is_flat = survey.is_none() && survey::looks_flat(row.logits, row.scale);
         let mut survey = match survey {
@@ -86,6 +93,8 @@ pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch)
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return Found { tier, cut: None };
         }
+        let standing = row;
+        let row = row.wide();
         let mut z = match survey {
             Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
             // A sample tells Z only of a flat row.
@@ -101,7 +110,7 @@ pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch)
         let mut guess = band::guess(&row, p, z, scratch);
         if is_flat && guess.few_above {
             // Its first logits have misled: what else is in it makes them light.
-            survey = Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells);
+            survey = Survey::with_guess(standing.logits, row.maximum, row.scale, &mut scratch.cells);
             z = survey.map(|survey| survey.sum_between(row.maximum, row.logits.len()).0 as f64);
             guess = band::guess(&row, p, z, scratch);
         }
@@ -117,14 +126,14 @@ pub fn keep(row: Row<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch)
         };
         return Found { tier, cut: Some(cut) };
     }
-    row.gather((f32::MIN, f32::INFINITY), scratch);
+    row.logits.gather(f32::MIN, &mut scratch.xs, &mut scratch.ids);
     let z = row.weigh(scratch);
     row.cut(Known::between(f32::MIN, row.maximum, z), law::share(p, z), scratch)
         .retain(&mut scratch.xs, &mut scratch.ids);
     Found { tier: Tier::All, cut: None }
 }
 
-impl Row<'_> {
+impl<L> At<L> {
     /// A logit at most as high as the one whose weight is 2**y.
     #[must_use]
     pub fn logit_at(&self, y: f64) -> f32 {
@@ -138,6 +147,44 @@ impl Row<'_> {
         let mut weight = [0.0];
         simd::store_weights(Level::current(), &[logit], self.maximum, self.scale, &mut weight);
         weight[0]
+    }
+
+    /// Leaves in the scratch the float weights of its logits, and gives the sum of the integer ones.
+    pub fn weigh(&self, scratch: &mut Scratch) -> u64 {
+        let Scratch { xs, weights, .. } = scratch;
+        weights.resize(xs.len(), 0.0);
+        simd::store_and_sum_weights(Level::current(), xs, self.maximum, self.scale, weights)
+    }
+
+    /// Cuts the weighed candidates in the scratch for a target that lies between two, both of which they reach.
+    fn cut_candidates(
+        &self,
+        p: f64,
+        known: Known,
+        (low, high): (u64, u64),
+        exact_sum: impl FnOnce() -> u64,
+        scratch: &mut Scratch,
+    ) -> Tier {
+        let mut found = self.cut(known, low, scratch);
+        let is_open = found.mass < high;
+        if is_open {
+            found = self.cut(known, law::share(p, exact_sum()), scratch);
+        }
+        found.retain(&mut scratch.xs, &mut scratch.ids);
+        if is_open { Tier::Candidates } else { Tier::Interval }
+    }
+
+    /// The cut for a target among the weighed logits of the scratch.
+    fn cut(&self, known: Known, target: u64, scratch: &mut Scratch) -> Cut {
+        let Scratch { xs, weights, members, .. } = scratch;
+        select::cut_by_weight(Weighed { xs, weights }, known, target, members)
+    }
+}
+
+impl<'a> Standing<'a> {
+    /// As float32: a copy where it does not stand there so.
+    fn wide(self) -> Row<'a> {
+        Row { logits: self.logits.logits(), maximum: self.maximum, scale: self.scale }
     }
 
     fn keep_among_candidates(&self, survey: &Survey, p: f64, scratch: &mut Scratch) -> Option<Tier> {
@@ -156,24 +203,28 @@ impl Row<'_> {
                 continue;
             }
             let Scratch { xs, ids, cells, .. } = &mut *scratch;
-            xs.clear();
-            ids.clear();
-            simd::gather_from_cells(level, self.logits, cells, (hot, logit), xs, ids);
+            self.logits.gather_from_cells(cells, (hot, logit), xs, ids);
             let mass = self.weigh(scratch);
             if mass >= high {
                 let known = Known::between(logit, self.maximum, mass);
-                return Some(self.cut_candidates(p, known, (low, high), scratch));
+                let sum = || simd::sum_weights(level, self.logits.logits(), self.maximum, self.scale);
+                return Some(self.cut_candidates(p, known, (low, high), sum, scratch));
             }
         }
         None
     }
+}
 
+impl Row<'_> {
     /// The same without a survey, for a known Z.
     fn keep_in_window(&self, p: f64, z: u64, scratch: &mut Scratch) -> bool {
         let target = law::share(p, z);
         for window in WINDOWS {
             let logit = self.logit_at(-window);
-            self.gather((logit, f32::INFINITY), scratch);
+            let Scratch { xs, ids, .. } = &mut *scratch;
+            xs.clear();
+            ids.clear();
+            simd::gather_between(Level::current(), self.logits, (logit, f32::INFINITY), 0, xs, ids);
             let mass = self.weigh(scratch);
             if mass >= target {
                 let known = Known::between(logit, self.maximum, mass);
@@ -204,28 +255,11 @@ impl Row<'_> {
             if mass >= targets.1 {
                 let known = Known::between(lowest, self.maximum, mass);
                 let known = known.and_likely(guess.middle, NEXT_STEP / self.scale);
-                return Some(self.cut_candidates(p, known, targets, scratch));
+                let sum = || simd::sum_weights(Level::current(), self.logits, self.maximum, self.scale);
+                return Some(self.cut_candidates(p, known, targets, sum, scratch));
             }
         }
         None
-    }
-
-    /// Cuts the weighed candidates in the scratch for a target that lies between two, both of which they reach.
-    fn cut_candidates(&self, p: f64, known: Known, (low, high): (u64, u64), scratch: &mut Scratch) -> Tier {
-        let mut found = self.cut(known, low, scratch);
-        let is_open = found.mass < high;
-        if is_open {
-            let z = simd::sum_weights(Level::current(), self.logits, self.maximum, self.scale);
-            found = self.cut(known, law::share(p, z), scratch);
-        }
-        found.retain(&mut scratch.xs, &mut scratch.ids);
-        if is_open { Tier::Candidates } else { Tier::Interval }
-    }
-
-    /// The cut for a target among the weighed logits of the scratch.
-    fn cut(&self, known: Known, target: u64, scratch: &mut Scratch) -> Cut {
-        let Scratch { xs, weights, members, .. } = scratch;
-        select::cut_by_weight(Weighed { xs, weights }, known, target, members)
     }
 
     /// The cut of the nucleus in the row itself, and the sums of its blocks in the scratch. A part of the logits tells
@@ -256,20 +290,5 @@ impl Row<'_> {
         let weight = law::integer_weight(weights[cut.last]);
         members.iter().for_each(|at| sums[*at as usize / SUMMED] += weight);
         cut
-    }
-
-    /// Leaves in the scratch the logits within the bounds.
-    fn gather(&self, bounds: (f32, f32), scratch: &mut Scratch) {
-        let Scratch { xs, ids, .. } = scratch;
-        xs.clear();
-        ids.clear();
-        simd::gather_between(Level::current(), self.logits, bounds, 0, xs, ids);
-    }
-
-    /// Leaves in the scratch the float weights of its logits, and gives the sum of the integer ones.
-    pub fn weigh(&self, scratch: &mut Scratch) -> u64 {
-        let Scratch { xs, weights, .. } = scratch;
-        weights.resize(xs.len(), 0.0);
-        simd::store_and_sum_weights(Level::current(), xs, self.maximum, self.scale, weights)
     }
 }

@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 
+use crate::adjust::Shaped;
 use crate::cuts::Buffers;
 
 /// The buffers of one row's work. What they hold between calls is unspecified.
 #[derive(Default)]
 pub struct Scratch {
-    /// A row widened or copied to contiguous float32.
+    /// A row copied to contiguous float32.
     pub row: Vec<f32>,
-    /// A row after masks, biases and penalties.
-    pub shaped: Vec<f32>,
+    /// A row as it came, as float32, if that is asked for.
+    pub given: Vec<f32>,
+    /// What masks, biases and penalties do to a row.
+    pub shaped: Shaped,
     /// Logits of the tokens still kept, in id order.
     pub xs: Vec<f32>,
     /// Their ids.

@@ -1,6 +1,7 @@
 //! Draws from a kept set by its integer weights, with and without replacement.
 
 use crate::law;
+use crate::row::Row;
 use crate::select::Cut;
 use crate::simd::{self, Level};
 use crate::survey::Survey;
@@ -11,7 +12,7 @@ const BLOCK: usize = simd::SUMMED;
 /// The kept tokens of a row, ready to be drawn from.
 pub struct Urn<'a> {
     /// The kept logits in id order, -inf among them.
-    logits: &'a [f32],
+    logits: Row<'a>,
     /// Their ids; their places where there are none.
     ids: Option<&'a [u32]>,
     /// What keeps a part of the logits, if not all are kept.
@@ -33,7 +34,7 @@ pub struct Urn<'a> {
 impl<'a> Urn<'a> {
     /// An urn of these logits, which are not yet weighed; `weights` and `sums` are buffers.
     pub(crate) fn new(
-        logits: &'a [f32],
+        logits: Row<'a>,
         ids: Option<&'a [u32]>,
         maximum: f32,
         scale: f32,
@@ -52,7 +53,7 @@ impl<'a> Urn<'a> {
 
     /// What a cut keeps of a row, with the sums of its weights over blocks.
     pub(crate) fn of_prefix(
-        row: &'a [f32],
+        row: Row<'a>,
         cut: Cut,
         maximum: f32,
         scale: f32,
@@ -67,7 +68,7 @@ impl<'a> Urn<'a> {
     /// Weighs the logits, if nobody has.
     fn weigh(&mut self) {
         if self.sums.is_empty() {
-            simd::sum_blocks(Level::current(), self.logits, self.maximum, self.scale, self.sums);
+            simd::sum_blocks(Level::current(), self.logits.logits(), self.maximum, self.scale, self.sums);
             self.total = self.sums.iter().sum();
         }
     }
@@ -83,9 +84,8 @@ impl<'a> Urn<'a> {
         let place = if self.sums.is_empty() && self.logits.len() <= BLOCK {
             // A single block is weighed and summed in one go.
             self.weights.resize(self.logits.len(), 0.0);
-            let level = Level::current();
-            let total =
-                simd::store_and_sum_weights(level, self.logits, self.maximum, self.scale, self.weights);
+            let (level, logits) = (Level::current(), self.logits.logits());
+            let total = simd::store_and_sum_weights(level, logits, self.maximum, self.scale, self.weights);
             self.walk(law::draw(u, total)).0
         } else {
             self.weigh();
@@ -127,7 +127,8 @@ impl<'a> Urn<'a> {
             block += 1;
         }
         let from = block * BLOCK;
-        let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
+        let logits = self.logits.logits();
+        let logits = &logits[from..logits.len().min(from + BLOCK)];
         self.weights.resize(logits.len(), 0.0);
         simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
         if let Some(cut) = self.cut {

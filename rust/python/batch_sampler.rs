@@ -19,9 +19,11 @@ use super::knobs::{Given, Shape};
 use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::stop_input::{Name, flag};
+use crate::adjust::Shaped;
 use crate::law::LAW;
 use crate::sampler::Turn;
 use crate::scratch::Scratch;
+use crate::simd;
 
 /// Adds the class to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -154,8 +156,8 @@ impl PyBatchSampler {
         let mut sequences = self.lock()?;
         let keys = named(&sequences, handles.as_deref(), rows, py)?;
         let slots: Vec<&Slot> = keys.iter().map(|key| &sequences.slots[key]).collect();
-        let draw = |at: usize, row: &[f32], shaped: &mut Vec<f32>, scratch: &mut Scratch| {
-            let drawn = slots[at].draw(Turn { row, at, bitmask: masks[at], kept }, shaped, scratch);
+        let draw = |at: usize, logits: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
+            let drawn = slots[at].draw(Turn { logits, at, bitmask: masks[at], kept }, shaped, scratch);
             drawn.map_err(|failure| failure.noted(at, keys[at]))
         };
         let results = draw_rows(py, &logits, &slots, marks, draw)?;

@@ -12,8 +12,10 @@ use super::errors::{is_ours, knob_error};
 use super::knobs::Given;
 use super::slot::Slot;
 use super::token;
+use crate::adjust::Shaped;
 use crate::report::Drawn;
 use crate::scratch::Scratch;
+use crate::simd;
 
 /// What each row gives, its failures to be marked; the failure of the lowest row that has one which is not. Those
 /// are all where bad rows are not marked, else what a callable has raised that is no fault of its row.
@@ -26,7 +28,7 @@ pub fn draw_rows(
     logits: &Logits<'_>,
     slots: &[&Slot],
     marks: bool,
-    draw: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<Drawn, Failure> + Sync,
+    draw: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<Drawn, Failure> + Sync,
 ) -> PyResult<Vec<Result<Drawn, Failure>>> {
     let (calling, quiet): (Vec<usize>, Vec<usize>) = (0..slots.len()).partition(|at| slots[*at].calls());
     let mut results: Vec<Result<Drawn, Failure>> = if calling.is_empty() {

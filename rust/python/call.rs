@@ -11,9 +11,11 @@ use super::keywords::Arguments;
 use super::knobs::{PerRow, Shape};
 use super::rows::Rows;
 use super::{WORTH_DETACHING, detach_if};
+use crate::adjust::Shaped;
 use crate::chain::Kept;
+use crate::row::{Row, Standing};
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step, threads};
+use crate::{Error, Knobs, Step, simd, threads};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
@@ -31,22 +33,23 @@ struct Rules {
 }
 
 impl Rules {
-    /// A row after masks, biases and penalties.
-    fn shape<'a>(
-        &'a self,
+    /// `work` on a row after masks, biases and penalties.
+    fn shaped<R>(
+        &self,
         at: usize,
-        given: &'a [f32],
-        shaped: &'a mut Vec<f32>,
-        scratch: &'a mut Scratch,
-    ) -> Result<Shaped<'a>, Error> {
-        let x = match self.adjustments.row(at, self.width) {
-            None => given,
-            Some(adjustment) => {
-                adjustment.apply(given, at, shaped)?;
-                shaped.as_slice()
-            }
+        given: simd::Logits<'_>,
+        shaped: &mut Shaped,
+        scratch: &mut Scratch,
+        work: impl FnOnce(ShapedRow<'_>) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let standing = match self.adjustments.row(at, self.width) {
+            None => Standing::plain(given, std::mem::take(&mut shaped.wide)),
+            Some(adjustment) => adjustment.apply(given, at, shaped)?,
         };
-        Ok(Shaped { at, x, maximum: None, knobs: self.knobs.get(at), chain: &self.chain, scratch })
+        let (x, knobs) = (standing.row(), self.knobs.get(at));
+        let result = work(ShapedRow { at, x, maximum: None, knobs, chain: &self.chain, scratch });
+        shaped.wide = standing.into_buffer();
+        result
     }
 }
 
@@ -79,10 +82,10 @@ impl Failure {
 }
 
 /// A row after masks, biases and penalties.
-pub struct Shaped<'a> {
+pub struct ShapedRow<'a> {
     /// Its place in the batch.
     pub at: usize,
-    pub x: &'a [f32],
+    pub x: Row<'a>,
     /// Its maximum, from the first look on.
     maximum: Option<f32>,
     knobs: Knobs,
@@ -90,7 +93,7 @@ pub struct Shaped<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Shaped<'_> {
+impl ShapedRow<'_> {
     /// Whether chance lets XTC act on this row.
     pub fn opens(&self, chance: Chance) -> bool {
         chance.opens(self.knobs.xtc_probability)
@@ -170,11 +173,11 @@ impl<'py> Call<'py> {
         &self,
         py: Python<'py>,
         more: usize,
-        work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
+        work: impl Fn(ShapedRow<'_>) -> Result<R, Failure> + Sync,
     ) -> PyResult<Vec<R>> {
         let rules = &self.rules;
-        let work = |at, given: &[f32], shaped: &mut Vec<f32>, scratch: &mut Scratch| {
-            work(rules.shape(at, given, shaped, scratch)?)
+        let work = |at, given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
+            rules.shaped(at, given, shaped, scratch, &work)
         };
         let results: Result<_, Failure> = map_rows(py, &self.logits, more, rules.chain.calls(), work);
         results.map_err(|failure| failure.into_python(py))
@@ -184,11 +187,11 @@ impl<'py> Call<'py> {
     pub fn row<R: Send>(
         &self,
         py: Python<'py>,
-        work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
+        work: impl Fn(ShapedRow<'_>) -> Result<R, Failure> + Sync,
     ) -> PyResult<R> {
         let rules = &self.rules;
-        let work = |given: &[f32], shaped: &mut Vec<f32>, scratch: &mut Scratch| {
-            work(rules.shape(0, given, shaped, scratch)?)
+        let work = |given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
+            rules.shaped(0, given, shaped, scratch, &work)
         };
         map_row(py, &self.logits, rules.chain.calls(), work).map_err(|failure| failure.into_python(py))
     }
@@ -203,7 +206,7 @@ pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     logits: &Logits<'_>,
     more: usize,
     calls: bool,
-    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+    work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> C {
     map_some(py, logits, (0..logits.rows()).collect(), more, calls, work)
 }
@@ -215,7 +218,7 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     places: Vec<usize>,
     more: usize,
     calls: bool,
-    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+    work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> C {
     let count = places.len();
     let vocab = logits.vocab();
@@ -226,7 +229,7 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     };
     let rows = lent.rows();
     let one = |at: usize| {
-        let work = |row: &[f32], shaped: &mut _, scratch: &mut _| work(at, row, shaped, scratch);
+        let work = |row: simd::Logits<'_>, shaped: &mut _, scratch: &mut _| work(at, row, shaped, scratch);
         with_row(&rows, at, work)
     };
     if calls || (count == 1 && !detaches) {
@@ -241,7 +244,7 @@ pub fn map_row<R: Send>(
     py: Python<'_>,
     logits: &Logits<'_>,
     calls: bool,
-    work: impl FnOnce(&[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Send,
+    work: impl FnOnce(simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Send,
 ) -> Result<R, Failure> {
     let detaches = !calls && logits.vocab() >= WORTH_DETACHING;
     let lent = logits.lend(calls || detaches)?;
@@ -253,11 +256,11 @@ pub fn map_row<R: Send>(
 fn with_row<R>(
     rows: &Rows<'_>,
     at: usize,
-    work: impl FnOnce(&[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure>,
+    work: impl FnOnce(simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
     let result = scratch::with(|scratch| {
         let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
-        let result = work(rows.row(at, &mut row), &mut shaped, scratch);
+        let result = work(rows.logits(at, &mut row), &mut shaped, scratch);
         (scratch.row, scratch.shaped) = (row, shaped);
         result
     });

@@ -74,7 +74,7 @@ fn logprobs_of<'py>(
     let chances = call.chance_per_row(py, &Source { seed, stream, position, u: Given(None) })?;
     let found = call.rows(py, 0, |mut row| {
         let ids = &wanted.ids[row.at];
-        let ranks = core::ranks(row.x, ids);
+        let ranks = core::ranks(row.x.logits(), ids);
         let (logprobs, best) = core::logprobs(row.keep(row.opens(chances.of(row.at)))?, ids, top);
         Ok((logprobs, ranks, best))
     })?;

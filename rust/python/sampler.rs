@@ -136,8 +136,8 @@ impl PySampler {
             bitmask.map(|words| Words::extract("bitmask", words, shape, logits.vocab())).transpose()?;
         let words = words.as_ref().map(|words| words.of(0));
         let mut slot = self.lock()?;
-        let drawn = map_row(py, &logits, slot.calls(), |row, shaped, scratch| {
-            slot.draw(Turn { row, at: 0, bitmask: words, kept: false }, shaped, scratch)
+        let drawn = map_row(py, &logits, slot.calls(), |logits, shaped, scratch| {
+            slot.draw(Turn { logits, at: 0, bitmask: words, kept: false }, shaped, scratch)
         });
         let token = drawn.map_err(|failure| failure.into_python(py))?;
         slot.accept(&token);

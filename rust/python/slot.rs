@@ -14,6 +14,7 @@ use super::ids::{id, id_list, is_sequence};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, check, integer_of, type_name};
 use crate::Knobs;
+use crate::adjust::Shaped;
 use crate::chain::Kept;
 use crate::history::History;
 use crate::knobs::{Rule, WORD};
@@ -199,26 +200,21 @@ impl Slot {
     }
 
     /// The next token; nothing changes.
-    pub fn draw(
-        &self,
-        turn: Turn<'_>,
-        shaped: &mut Vec<f32>,
-        scratch: &mut Scratch,
-    ) -> Result<Drawn, Failure> {
+    pub fn draw(&self, turn: Turn<'_>, shaped: &mut Shaped, scratch: &mut Scratch) -> Result<Drawn, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
         sampler::draw(rules, chain, state, turn, shaped, scratch)
     }
 
-    /// What the chain keeps of the row at this place of chance.
-    pub fn keep<'a>(
+    /// `work` on what the chain keeps of the row at this place of chance.
+    pub fn keep<R>(
         &self,
-        turn: Turn<'a>,
+        turn: Turn<'_>,
         words: [u64; 4],
-        shaped: &'a mut Vec<f32>,
-        scratch: &'a mut Scratch,
-    ) -> Result<Kept<'a>, Failure> {
+        buffers: (&mut Shaped, &mut Scratch),
+        work: impl FnOnce(Kept<'_>) -> R,
+    ) -> Result<R, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
-        sampler::keep(rules, chain, state, turn, words, shaped, scratch)
+        sampler::keep(rules, chain, state, turn, words, buffers, work)
     }
 
     /// Moves on by a token that was drawn.

@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use half::{bf16, f16};
+
 use super::vector::Vector;
 
 /// Eight float32 lanes.
@@ -48,9 +50,9 @@ fn wide_lanes(total: (__m256d, __m256d)) -> [f64; 8] {
     lanes
 }
 
-// SAFETY, for every block here: the intrinsics need AVX2 and FMA, and these methods are inlined only into
+// SAFETY, for every block here: the intrinsics need AVX2, FMA and F16C, and these methods are inlined only into
 // kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory take
-// slices whose first 8 values they check for.
+// slices whose first 8 or 16 values they check for.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for F32x8 {
     const LANES: usize = 8;
@@ -68,6 +70,44 @@ impl Vector for F32x8 {
     fn load(values: &[f32]) -> Self {
         let values = &values[..8];
         Self(unsafe { _mm256_loadu_ps(values.as_ptr()) })
+    }
+    #[inline(always)]
+    fn load_f16(values: &[f16]) -> Self {
+        let values = &values[..8];
+        Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(values.as_ptr().cast())) })
+    }
+    #[inline(always)]
+    fn load_bf16(values: &[bf16]) -> Self {
+        let values = &values[..8];
+        unsafe {
+            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(values.as_ptr().cast()));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_even(values: &[bf16]) -> Self {
+        let values = &values[..16];
+        unsafe {
+            let both = _mm256_loadu_si256(values.as_ptr().cast());
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(both)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_odd(values: &[bf16]) -> Self {
+        let values = &values[..16];
+        unsafe {
+            let both = _mm256_loadu_si256(values.as_ptr().cast());
+            Self(_mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(-1 << 16))))
+        }
+    }
+    #[inline(always)]
+    fn or_forbidden(self, bits: u32) -> Self {
+        unsafe {
+            let of_lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let own = _mm256_and_si256(_mm256_set1_epi32(bits as i32), of_lane);
+            let allowed = _mm256_castsi256_ps(_mm256_cmpeq_epi32(own, of_lane));
+            Self(_mm256_blendv_ps(_mm256_set1_ps(f32::NEG_INFINITY), self.0, allowed))
+        }
     }
     #[inline(always)]
     fn store(self, values: &mut [f32]) {

@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use half::{bf16, f16};
+
 use super::vector::Vector;
 
 /// Sixteen float32 lanes.
@@ -12,7 +14,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 // SAFETY, for every block here: the intrinsics need AVX-512 F and DQ, and these methods are inlined only
 // into kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory
-// take slices whose first 16 values they check for.
+// take slices whose first 16 or 32 values they check for.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for F32x16 {
     const LANES: usize = 16;
@@ -30,6 +32,39 @@ impl Vector for F32x16 {
     fn load(values: &[f32]) -> Self {
         let values = &values[..16];
         Self(unsafe { _mm512_loadu_ps(values.as_ptr()) })
+    }
+    #[inline(always)]
+    fn load_f16(values: &[f16]) -> Self {
+        let values = &values[..16];
+        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.as_ptr().cast())) })
+    }
+    #[inline(always)]
+    fn load_bf16(values: &[bf16]) -> Self {
+        let values = &values[..16];
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(values.as_ptr().cast()));
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_even(values: &[bf16]) -> Self {
+        let values = &values[..32];
+        unsafe {
+            let both = _mm512_loadu_si512(values.as_ptr().cast());
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(both)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_odd(values: &[bf16]) -> Self {
+        let values = &values[..32];
+        unsafe {
+            let both = _mm512_loadu_si512(values.as_ptr().cast());
+            Self(_mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-1 << 16))))
+        }
+    }
+    #[inline(always)]
+    fn or_forbidden(self, bits: u32) -> Self {
+        Self(unsafe { _mm512_mask_mov_ps(_mm512_set1_ps(f32::NEG_INFINITY), bits as __mmask16, self.0) })
     }
     #[inline(always)]
     fn store(self, values: &mut [f32]) {

@@ -2,6 +2,9 @@
 //! `FMA` it uses the CPU's own fma, which is part of the target: on aarch64 that makes it the NEON level.
 //! Without, it has its own exact one and is the scalar level, the same everywhere.
 
+use half::{bf16, f16};
+
+use super::source::Element;
 use super::vector::{Vector, compress_by_steps, compress_ids_by_steps, compress_positions_by_steps};
 
 /// Four float32 lanes.
@@ -60,6 +63,26 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
     #[inline(always)]
     fn load(values: &[f32]) -> Self {
         Self([values[0], values[1], values[2], values[3]])
+    }
+    #[inline(always)]
+    fn load_f16(values: &[f16]) -> Self {
+        Self([values[0], values[1], values[2], values[3]].map(f16::widened))
+    }
+    #[inline(always)]
+    fn load_bf16(values: &[bf16]) -> Self {
+        Self([values[0], values[1], values[2], values[3]].map(bf16::widened))
+    }
+    #[inline(always)]
+    fn load_bf16_even(values: &[bf16]) -> Self {
+        Self([values[0], values[2], values[4], values[6]].map(bf16::widened))
+    }
+    #[inline(always)]
+    fn load_bf16_odd(values: &[bf16]) -> Self {
+        Self([values[1], values[3], values[5], values[7]].map(bf16::widened))
+    }
+    #[inline(always)]
+    fn or_forbidden(self, bits: u32) -> Self {
+        Self(std::array::from_fn(|i| if bits >> i & 1 == 1 { self.0[i] } else { f32::NEG_INFINITY }))
     }
     #[inline(always)]
     fn store(self, values: &mut [f32]) {

@@ -1,5 +1,7 @@
 //! What a kernel may ask of a vector of float32 lanes: IEEE operations, nothing approximate.
 
+use half::{bf16, f16};
+
 /// A vector of float32 lanes. Every method is inlined into a kernel that is compiled for the level.
 pub trait Vector: Copy {
     /// How many logits one vector holds.
@@ -24,6 +26,16 @@ pub trait Vector: Copy {
     fn splat(value: f32) -> Self;
     /// The first `LANES` values.
     fn load(values: &[f32]) -> Self;
+    /// The first `LANES` values, widened exactly.
+    fn load_f16(values: &[f16]) -> Self;
+    /// The first `LANES` values, widened exactly.
+    fn load_bf16(values: &[bf16]) -> Self;
+    /// Of the first 2 * `LANES` values those at even places, widened exactly.
+    fn load_bf16_even(values: &[bf16]) -> Self;
+    /// Those at odd places.
+    fn load_bf16_odd(values: &[bf16]) -> Self;
+    /// self in the lanes whose bit is set, lane 0 lowest; -inf in the others.
+    fn or_forbidden(self, bits: u32) -> Self;
     /// Writes the lanes over the first `LANES` values.
     fn store(self, values: &mut [f32]);
 

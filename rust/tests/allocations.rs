@@ -1,11 +1,12 @@
 //! What a token allocates once the buffers have their size: nothing but what is told of it.
 
-use rheostat::adjust::Shaping;
+use rheostat::adjust::{Shaped, Shaping};
 use rheostat::history::History;
 use rheostat::knobs::PRESETS;
 use rheostat::report::Wanted;
 use rheostat::sampler::{self, Rules, Turn};
 use rheostat::scratch::Scratch;
+use rheostat::simd::Logits;
 use rheostat::state::{Saved, State};
 use rheostat::stop::{Batch, Feed, Piece, StopSet, Tie};
 use rheostat::{Knobs, Step};
@@ -27,9 +28,9 @@ fn blocks_of_a_token(row: &[f32], knobs: Knobs, wanted: Wanted) -> u64 {
     let history = History::new(&[0; 60], &[]); // with room for what comes
     let saved = Saved { history, seed: 7, stream: 0, mu: None };
     let mut state = State::new(saved, rules.shaping.needs(), None, row.len());
-    let (mut scratch, mut shaped) = (Scratch::default(), vec![]);
+    let (mut scratch, mut shaped) = (Scratch::default(), Shaped::default());
     let mut token = || {
-        let turn = Turn { row, at: 0, bitmask: None, kept: false };
+        let turn = Turn { logits: Logits::F32(row), at: 0, bitmask: None, kept: false };
         let chain: &[Step] = PRESETS[1].1;
         let drawn = sampler::draw(&rules, chain, &state, turn, &mut shaped, &mut scratch);
         sampler::accept(&rules, &mut state, &drawn.expect("a row"));

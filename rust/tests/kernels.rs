@@ -29,8 +29,8 @@ proptest! {
                 simd::sum_blocks(level, row, m, scale, &mut blocks);
                 prop_assert_eq!(&blocks, &sums);
                 let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
-                simd::survey(level, row, 1e-3, 0.0, &mut cells); // so flat that no cell is NaN
-                simd::gather_from_cells(level, row, &cells, (0.0, f32::MIN), &mut xs, &mut ids);
+                simd::survey(level, row.into(), 1e-3, 0.0, &mut cells); // so flat that no cell is NaN
+                simd::gather_from_cells(level, row.into(), &cells, (0.0, f32::MIN), &mut xs, &mut ids);
                 let finite = (0..row.len() as u32).filter(|id| row[*id as usize] > f32::NEG_INFINITY);
                 prop_assert!(finite.eq(ids.iter().copied()), "{}", level.name());
             }
@@ -114,23 +114,23 @@ proptest! {
         let wanted: Vec<u32> = (0..row.len() as u32).filter(|id| row[*id as usize] >= cut).collect();
         for level in Level::available() {
             let (mut cells, mut xs, mut ids) = (vec![], vec![], vec![]);
-            let Surveyed { sum, top } = simd::survey(level, &row, c, shift, &mut cells);
+            let Surveyed { sum, top } = simd::survey(level, row.as_slice().into(), c, shift, &mut cells);
             prop_assert!(
                 exact > 1e35 || (sum - exact).abs() <= 1e-5 * exact + 1e-35 * row.len() as f64,
                 "{}: {} for {}", level.name(), sum, exact
             );
             prop_assert_eq!(top, cells.iter().copied().fold(0.0, f32::max));
             let (all, count) = simd::sum_hot(level, &cells, 0.0);
-            prop_assert!(!sum.is_finite() || (f64::from(all) - sum).abs() <= 1e-4 * sum);
+            prop_assert!(sum > 1e37 || sum.is_nan() || (f64::from(all) - sum).abs() <= 1e-4 * sum);
             prop_assert!(count == cells.len() || !sum.is_finite());
             // Every logit at or above the cut is found through cells that are hot at its own weight.
             let mut hot = [0.0];
             simd::store_rough_weights(level, &[cut], c, shift, &mut hot);
             let hot = hot[0] * 0.999_99;
             if sum.is_finite() {
-                simd::gather_from_cells(level, &row, &cells, (hot, cut), &mut xs, &mut ids);
+                simd::gather_from_cells(level, row.as_slice().into(), &cells, (hot, cut), &mut xs, &mut ids);
                 prop_assert_eq!(&ids, &wanted, "{}", level.name());
-                prop_assert_eq!(simd::maximum_from_cells(level, &row, &cells, hot), naive::maximum(&row));
+                prop_assert_eq!(simd::maximum_from_cells(level, row.as_slice().into(), &cells, hot), naive::maximum(&row));
             }
         }
     }
@@ -141,7 +141,7 @@ proptest! {
         for bad in [f32::INFINITY, f32::from_bits(0x7fc0_0000 | payload), f32::from_bits(0xff80_0001 | payload)] {
             row[at] = bad;
             for level in Level::available() {
-                let sum = simd::survey(level, &row, 1.0, 3.0, &mut vec![]).sum;
+                let sum = simd::survey(level, row.as_slice().into(), 1.0, 3.0, &mut vec![]).sum;
                 prop_assert!(!sum.is_finite(), "{}: {}", level.name(), sum);
             }
         }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{naive, temperature};
 use proptest::prelude::*;
-use rheostat::nucleus::{self, Row, Tier};
+use rheostat::nucleus::{self, Standing, Tier};
 use rheostat::scratch::Scratch;
 use rheostat::survey::Survey;
 use rheostat::{Knobs, Step, law};
@@ -26,7 +26,7 @@ impl Lcg {
 /// The tier, after its set has been compared with the twin's; and that of a survey whose maximum was guessed.
 fn checked(row: &[f32], temperature: f64, p: f64) -> Tier {
     let mut scratch = Scratch::default();
-    let guessed = Survey::of(row, law::scale_of(temperature), &mut scratch.cells);
+    let guessed = Survey::of(row.into(), law::scale_of(temperature), &mut scratch.cells);
     checked_with(row, guessed, temperature, p, &mut scratch);
     checked_with(row, None, temperature, p, &mut scratch)
 }
@@ -39,8 +39,12 @@ fn checked_with(
     scratch: &mut Scratch,
 ) -> Tier {
     let maximum = naive::maximum(row);
-    let found =
-        nucleus::keep(Row { logits: row, maximum, scale: law::scale_of(temperature) }, survey, p, scratch);
+    let found = nucleus::keep(
+        Standing { logits: row.into(), maximum, scale: law::scale_of(temperature) },
+        survey,
+        p,
+        scratch,
+    );
     if let Some(cut) = found.cut {
         let Scratch { xs, ids, .. } = scratch;
         xs.clear();
@@ -143,7 +147,7 @@ fn a_sample_that_misleads_leaves_the_whole_row() {
     }
     // With a survey it seems that nothing but the largest is kept; a sample from elsewhere knows better.
     let mut scratch = Scratch::default();
-    let survey = Survey::of(&row, law::scale_of(1.5), &mut scratch.cells);
+    let survey = Survey::of(row.as_slice().into(), law::scale_of(1.5), &mut scratch.cells);
     assert_eq!(checked_with(&row, survey, 1.5, 0.9, &mut scratch), Tier::Band);
     row.iter_mut().for_each(|x| *x = x.round()); // ties
     assert_eq!(checked(&row, 1.5, 0.9), Tier::All);

@@ -9,9 +9,9 @@ use rheostat::survey::Survey;
 
 fn checked(row: &[f32], temperature: f64) -> bool {
     let mut cells = vec![];
-    let Some(survey) = Survey::of(row, law::scale_of(temperature), &mut cells) else { return false };
+    let Some(survey) = Survey::of(row.into(), law::scale_of(temperature), &mut cells) else { return false };
     let maximum = naive::maximum(row);
-    assert_eq!(survey.maximum(row, &cells), maximum);
+    assert_eq!(survey.maximum(row.into(), &cells), maximum);
     let z: u64 = row.iter().map(|x| naive::integer_weight(*x, maximum, temperature)).sum();
     let (low, high) = survey.sum_between(maximum, row.len());
     assert!(low <= z && z <= high, "{z} is not in {low} ..= {high} at T = {temperature}");
@@ -60,12 +60,12 @@ proptest! {
 /// How many of the chances the survey decides, none where its guess is poor; those it does, as the law does.
 fn decided(row: &[f32], temperature: f64, chances: impl Iterator<Item = u64>) -> usize {
     let (mut cells, mut weights) = (vec![], vec![]);
-    let Some(survey) = Survey::of(row, law::scale_of(temperature), &mut cells) else { return 0 };
+    let Some(survey) = Survey::of(row.into(), law::scale_of(temperature), &mut cells) else { return 0 };
     let maximum = naive::maximum(row);
     let ids: Vec<usize> = (0..row.len()).filter(|id| row[*id] > f32::NEG_INFINITY).collect();
     chances
         .filter(|u| {
-            let token = survey.draw(row, maximum, *u, &cells, &mut weights);
+            let token = survey.draw(row.into(), maximum, *u, &cells, &mut weights);
             assert!(token.is_none_or(|token| token == naive::draw(row, &ids, temperature, *u)), "u = {u}");
             token.is_some()
         })
