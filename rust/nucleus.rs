@@ -93,7 +93,6 @@ pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scr
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return Found { tier, cut: None };
         }
-        let standing = row;
         let row = row.wide();
         let mut z = match survey {
             Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
@@ -110,7 +109,7 @@ pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scr
         let mut guess = band::guess(&row, p, z, scratch);
         if is_flat && guess.few_above {
             // Its first logits have misled: what else is in it makes them light.
-            survey = Survey::with_guess(standing.logits, row.maximum, row.scale, &mut scratch.cells);
+            survey = Survey::with_guess(row.logits.into(), row.maximum, row.scale, &mut scratch.cells);
             z = survey.map(|survey| survey.sum_between(row.maximum, row.logits.len()).0 as f64);
             guess = band::guess(&row, p, z, scratch);
         }
@@ -157,18 +156,16 @@ impl<L> At<L> {
     }
 
     /// Cuts the weighed candidates in the scratch for a target that lies between two, both of which they reach.
-    fn cut_candidates(
-        &self,
-        p: f64,
-        known: Known,
-        (low, high): (u64, u64),
-        exact_sum: impl FnOnce() -> u64,
-        scratch: &mut Scratch,
-    ) -> Tier {
+    fn cut_candidates<'a>(&self, p: f64, known: Known, (low, high): (u64, u64), scratch: &mut Scratch) -> Tier
+    where
+        L: Copy + Into<row::Row<'a>>,
+    {
         let mut found = self.cut(known, low, scratch);
         let is_open = found.mass < high;
         if is_open {
-            found = self.cut(known, law::share(p, exact_sum()), scratch);
+            let z =
+                simd::sum_weights(Level::current(), self.logits.into().logits(), self.maximum, self.scale);
+            found = self.cut(known, law::share(p, z), scratch);
         }
         found.retain(&mut scratch.xs, &mut scratch.ids);
         if is_open { Tier::Candidates } else { Tier::Interval }
@@ -216,7 +213,7 @@ impl<'a> Standing<'a> {
 }
 
 impl Row<'_> {
-    /// The same without a survey, for a known Z.
+    /// [`Standing::keep_among_candidates`] without a survey, for a known Z.
     fn keep_in_window(&self, p: f64, z: u64, scratch: &mut Scratch) -> bool {
         let target = law::share(p, z);
         for window in WINDOWS {
@@ -290,5 +287,13 @@ impl Row<'_> {
         let weight = law::integer_weight(weights[cut.last]);
         members.iter().for_each(|at| sums[*at as usize / SUMMED] += weight);
         cut
+    }
+
+    /// Leaves in the scratch the logits within the bounds.
+    fn gather(&self, bounds: (f32, f32), scratch: &mut Scratch) {
+        let Scratch { xs, ids, .. } = scratch;
+        xs.clear();
+        ids.clear();
+        simd::gather_between(Level::current(), self.logits, bounds, 0, xs, ids);
     }
 }

@@ -33,7 +33,7 @@ pub struct Level(Set);
 enum Set {
     /// No instruction beyond the target's baseline, and an own exact fma.
     Scalar = 1,
-    /// x86-64 with AVX2, FMA, and the F16C, POPCNT and BMI1 that come with them: 8 lanes.
+    /// x86-64 with AVX2, FMA, F16C, and the POPCNT and BMI1 that come with them: 8 lanes.
     Avx2 = 2,
     /// x86-64 with AVX-512 F and DQ: 16 lanes.
     Avx512 = 3,
