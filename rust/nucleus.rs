@@ -204,8 +204,7 @@ impl<'a> Standing<'a> {
             let mass = self.weigh(scratch);
             if mass >= high {
                 let known = Known::between(logit, self.maximum, mass);
-                let sum = || simd::sum_weights(level, self.logits.logits(), self.maximum, self.scale);
-                return Some(self.cut_candidates(p, known, (low, high), sum, scratch));
+                return Some(self.cut_candidates(p, known, (low, high), scratch));
             }
         }
         None
@@ -218,10 +217,7 @@ impl Row<'_> {
         let target = law::share(p, z);
         for window in WINDOWS {
             let logit = self.logit_at(-window);
-            let Scratch { xs, ids, .. } = &mut *scratch;
-            xs.clear();
-            ids.clear();
-            simd::gather_between(Level::current(), self.logits, (logit, f32::INFINITY), 0, xs, ids);
+            self.gather((logit, f32::INFINITY), scratch);
             let mass = self.weigh(scratch);
             if mass >= target {
                 let known = Known::between(logit, self.maximum, mass);
@@ -252,8 +248,7 @@ impl Row<'_> {
             if mass >= targets.1 {
                 let known = Known::between(lowest, self.maximum, mass);
                 let known = known.and_likely(guess.middle, NEXT_STEP / self.scale);
-                let sum = || simd::sum_weights(Level::current(), self.logits, self.maximum, self.scale);
-                return Some(self.cut_candidates(p, known, targets, sum, scratch));
+                return Some(self.cut_candidates(p, known, targets, scratch));
             }
         }
         None
