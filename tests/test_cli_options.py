@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
-from cli_support import HERE, STAND_IN
+from cli_support import STAND_IN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rheostat import SamplingParams, lab
@@ -20,8 +20,6 @@ from stand_in import Bytes
 from support import DATA
 
 BINARY = str(DATA / "peer_kept_sets.npz")
-
-NO_MODEL = str(HERE / "data" / "smollm2_logits.npz")
 
 
 def test_every_field_is_an_option_but_what_a_command_sets():
@@ -109,7 +107,6 @@ def test_the_version_names_the_law(cli):
         (("generate", "x", "--model", "gpt"), 2, "--model must be box, smollm2, a file (.npz, .gguf), or"),
         (("generate", "x", "--model", "no_such:f"), 2, "--model no_such:f: No module named 'no_such'"),
         (("generate", "x", "--model", "stand_in:f"), 2, "--model stand_in:f: module 'stand_in' has no"),
-        (("generate", "x", "--model", NO_MODEL), 2, f"{NO_MODEL} holds no model that rheostat has trained"),
         (("generate", "x", "--model", "builtins:dict"), 2, "the model builtins:dict must have table, "),
         (("generate", "the ", "--model", "stand_in:Breaks"), 1, "the model is away"),
         (("generate", "x", *STAND_IN, "--params", "/no/file"), 2, "/no/file: No such file or directory"),

@@ -22,22 +22,24 @@ use crate::law::MAX_VOCAB;
 
 /// Logits as given: (vocab,) or (batch, vocab).
 pub struct Logits<'py> {
-    source: Source<'py>,
+    pub(super) source: Source<'py>,
     /// The array whose memory was given, where it is one: `out` may overlap it.
-    memory: Option<Bound<'py, PyUntypedArray>>,
-    is_row: bool,
-    rows: usize,
-    vocab: usize,
+    pub(super) memory: Option<Bound<'py, PyUntypedArray>>,
+    pub(super) is_row: bool,
+    pub(super) rows: usize,
+    pub(super) vocab: usize,
 }
 
 /// Each array is a view of our own: whoever has the caller's array may change its shape meanwhile, and
 /// rust-numpy's book of borrows, kept by shape, would not find it again.
-enum Source<'py> {
+pub(super) enum Source<'py> {
     F32(PyReadonlyArray2<'py, f32>),
     F64(PyReadonlyArray2<'py, f64>),
     F16(PyReadonlyArray2<'py, half::f16>),
     Bf16(PyReadonlyArray2<'py, u16>),
     Tensor(Tensor<'py>),
+    /// A short row, contiguous, that is only borrowed while it is read: see [`Logits::extract_brief`].
+    Brief(Bound<'py, PyUntypedArray>),
     /// No rows, or rows that are read from `out`.
     Nothing,
 }
@@ -89,7 +91,7 @@ impl<'py> Logits<'py> {
             Source::F16(array) => Cells::F16(array.as_array()),
             Source::Bf16(array) => Cells::Bf16(array.as_array()),
             Source::Tensor(tensor) => tensor.cells().unwrap_or_else(nothing),
-            Source::Nothing => nothing(),
+            Source::Brief(_) | Source::Nothing => nothing(),
         };
         Rows::new(cells)
     }
@@ -187,15 +189,18 @@ fn borrow<'py, T: Element>(
     shape: [usize; 2],
 ) -> PyResult<PyReadonlyArray2<'py, T>> {
     let view = array.cast::<PyArrayDyn<T>>()?.reshape(shape)?;
-    view.try_into_readonly().map_err(|_| {
-        let message = "logits must not be the out of a call that still runs, got an array in use";
-        knob_error(array.py(), message.to_owned(), "logits", "an array in use")
-    })
+    view.try_into_readonly().map_err(|_| in_use(array.py()))
+}
+
+/// The borrow is refused.
+pub(super) fn in_use(py: Python<'_>) -> PyErr {
+    let message = "logits must not be the out of a call that still runs, got an array in use";
+    knob_error(py, message.to_owned(), "logits", "an array in use")
 }
 
 /// Whether Rust can view the memory: native, aligned, in whole elements. Strides that are all zero, one
 /// element repeated, are what rust-numpy's book of borrows divides by.
-fn is_plain(array: &Bound<'_, PyUntypedArray>, byteorder: u8, kind: Kind) -> bool {
+pub(super) fn is_plain(array: &Bound<'_, PyUntypedArray>, byteorder: u8, kind: Kind) -> bool {
     let partial = match kind {
         Kind::F64 => 7, // on some systems NumPy calls a float64 aligned at multiples of 4
         Kind::F32 => 3,

@@ -11,7 +11,7 @@ from functools import partial
 
 import rheostat
 from rheostat import KnobError, LogitsError
-from rheostat.cli import bench, count, diff, explain, generate, sweep, terminal, train
+from rheostat.cli import bench, count, diff, explain, generate, play, sweep, terminal, train
 from rheostat.cli.errors import FailedError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -22,6 +22,7 @@ COMMANDS = {
     "count": count,
     "train": train,
     "sweep": sweep,
+    "play": play,
     "bench": bench,
     "diff": diff,
 }
@@ -31,6 +32,7 @@ Text from a language model on a CPU, with every decoding knob, exact and reprodu
 
   rheostat generate "Once upon a time"             write on from a prompt
   rheostat explain "Once upon a" --top-p 0.9       what a setting does to the next token
+  rheostat play                                    turn the knobs in a browser
   rheostat count --file prompt.txt                 how long a text is
   rheostat train novel.txt                         a small model of your own text
   rheostat sweep --vary temperature=0.2:1.5        what a knob does, measured
