@@ -268,6 +268,8 @@ def test_what_is_there_is_not_written_over_unasked(cli, corpus, out, tmp_path):
         (("--out", "model"), "--out must end in .npz, got model"),
         (("--out", "/no/such/model.npz"), "--out: there is no folder /no/such"),
         (("--out", "model.npz", "--plot", "/no/such.png"), "--plot: there is no folder /no"),
+        (("--out", "model.npz", "--plot", "c.xyz"), "--plot must end in .png, .svg or .pdf, got c.xyz"),
+        (("--out", "model.npz", "--plot", "c"), "--plot must end in .png, .svg or .pdf, got c"),
         (
             ("--out", "model.npz", "--learning-rate", "1e30"),
             "the loss is nan in epoch 1: lower learning_rate",

@@ -12,6 +12,7 @@ from rheostat.cli import corpus, terminal, train_options, train_views
 from rheostat.cli.errors import UsageError
 
 INTERRUPTED = 130
+PICTURES = (".png", ".svg", ".pdf")
 
 USAGE = "CORPUS... [OPTIONS]"
 HELP = "train a small model on your own text"
@@ -92,6 +93,10 @@ def _check_places(arguments: argparse.Namespace, checkpoint: Path) -> None:
     for option, path in (("--out", out), ("--plot", arguments.plot)):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{option}: there is no folder {path.parent}")
+    if arguments.plot is not None and arguments.plot.suffix.lower() not in PICTURES:
+        raise UsageError(
+            f"--plot must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}, got {arguments.plot}"
+        )
     if arguments.force:
         return
     if checkpoint.exists() and not arguments.resume:

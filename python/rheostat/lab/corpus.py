@@ -60,6 +60,10 @@ class Corpus:
             _check_unicode(whole)
         self.trained_on, self.held_out, self.compared = split(self.texts)
         self.bytes = text.bytes_of(self.trained_on)
+        if self.bytes == 0:
+            raise CorpusError(
+                f"the text is too short: its last tenth is held out, and of {self.texts[0]!r} nothing is left"
+            )
         self.vocabulary = Vocabulary(learn(self.trained_on, knobs.tokens(self.bytes) - 257))
         end, encode = self.vocabulary.end, self.vocabulary.encode
         self.encoded = [np.array([end, *encode(part)], np.int64) for part in self.trained_on]
