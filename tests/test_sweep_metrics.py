@@ -1,13 +1,15 @@
 """The metrics of a sweep, against cases counted by hand, and what a setting of a model's text reports."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
 import rheostat
+from lab_support import QUICK, TEXT
 from rheostat import lab
-from rheostat.lab import sweep
-from rheostat.lab.sweep import metrics
+from rheostat.lab import sweep, train_text
+from rheostat.lab.sweep import metrics, training
 from stand_in import Bytes, Cached
 
 
@@ -170,5 +172,43 @@ def test_the_command_of_a_setting_is_the_setting():
     model = Bytes()
     wanted = subject.params(settings).replace(seed=None)
     assert program == "rheostat"
-    assert (parsed.prompt, parsed.model) == (["the "], "stand_in:load")
+    assert (parsed.prompt, parsed.model, parsed.context) == (["the "], "stand_in:load", "error")
     assert options.params_of(parsed, model) == wanted
+    parsed = commands.parser().parse_args(subject.command({"context_length": 8})[1:])
+    assert (parsed.context_length, parsed.context) == (8, "slide")  # as the sweep has written its texts
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+def test_the_command_of_a_training_setting_is_the_setting(restore_best):
+    from rheostat.cli import commands, train_options
+
+    subject = sweep.Training("a text", {"epochs": 2, "hidden_size": None}, ["my book.txt"])
+    settings = {"restore_best": restore_best, "schedule": "step", "learning_rate": 0.1 + 0.2}
+    program, *command = subject.command(settings)
+    parsed = commands.parser().parse_args(command)
+    assert (program, parsed.corpus) == ("rheostat", ["my book.txt"])
+    assert lab.TrainingKnobs(**train_options.given(parsed)) == subject.knobs(settings)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Presses it, also where the tests are a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda *arguments: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("epochs", "stopped"), [(1, "epochs"), (3, "interrupted")])
+def test_ctrl_c_ends_a_training_setting_also_in_its_last_update(epochs, stopped, ctrl_c, monkeypatch):
+    ended = []
+
+    def told(*arguments, **more):
+        ended.append(train_text(*arguments, **more))
+        return ended[-1]
+
+    monkeypatch.setattr(training, "train_text", told)
+    subject = sweep.Training(TEXT, QUICK.replace(epochs=epochs).to_dict())
+    with pytest.raises(KeyboardInterrupt):
+        subject.measure({}, ctrl_c)
+    assert [run.stopped for run in ended] == [stopped]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -148,6 +148,8 @@ class Decoding:
         options = ["rheostat", "generate", self.prompts[0], "--preset", "plain"]
         if self.name != "box":
             options += ["--model", self.name]
+        if self._slides(settings):
+            options += ["--context", "slide"]
         params = self.params(settings)
         for key in dict.fromkeys([*self.base, *settings]):
             value = getattr(params, key)

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from rheostat.lab import DivergedError, Epoch, TrainingKnobs, train_text
+from rheostat.lab import DivergedError, Epoch, Progress, TrainingKnobs, train_text
+from rheostat.lab.interrupts import CtrlC
 from rheostat.lab.sweep.goals import Metric
 from rheostat.lab.sweep.kinds import exact, kinds_of, knob_values
 from rheostat.lab.sweep.plan import Report, Settings
@@ -68,11 +69,16 @@ class Training:
         def on_epoch(epoch: Epoch) -> None:
             report(epoch.epoch, epoch.held_out_bits_per_byte)
 
-        try:
-            done = train_text(self.text, self.knobs(settings), on_epoch=on_epoch)
-        except DivergedError as error:
-            raise ArithmeticError(str(error)) from error
-        if done.stopped == "interrupted" or done.best is None:
+        def on_step(at: Progress) -> None:
+            if ctrl_c.pressed:
+                raise KeyboardInterrupt
+
+        with CtrlC() as ctrl_c:  # a run that is in its last update when it comes has ended; a sweep goes on
+            try:
+                done = train_text(self.text, self.knobs(settings), on_epoch=on_epoch, on_step=on_step)
+            except DivergedError as error:
+                raise ArithmeticError(str(error)) from error
+        if ctrl_c.pressed or done.stopped == "interrupted" or done.best is None:
             raise KeyboardInterrupt
         return {
             "held_out_bits_per_byte": done.best.held_out_bits_per_byte,
@@ -87,8 +93,11 @@ class Training:
         """`rheostat train` with the setting."""
         options = ["rheostat", "train", *self.corpus]
         for key, value in (self.base | knob_values(self.kinds, settings)).items():
-            if value is not None:
-                options += ["--" + key.replace("_", "-"), exact(value)]
+            flag = key.replace("_", "-")
+            if isinstance(value, bool):
+                options.append(f"--{flag}" if value else f"--no-{flag}")
+            elif value is not None:
+                options += [f"--{flag}", exact(value)]
         return options
 
     def identity(self) -> dict[str, Any]:
