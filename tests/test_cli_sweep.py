@@ -216,6 +216,17 @@ def test_workers_share_the_sweep_and_a_killed_one_is_made_up_for(cli, folder):
     assert b"Lowest held out bits per byte" in out
 
 
+@pytest.mark.parametrize("moment", [b"0/6 done", b"2 running"])
+def test_ctrl_c_ends_all_workers_without_a_traceback_also_while_they_start(moment):
+    endless = ("--set", "epochs=100000", "--vary", "dropout=0:0.5:points=6", "--workers", "2")
+    shown, status = in_terminal("sweep", "book.txt", *TINY[:-2], *endless, until=moment)
+    assert status == 130
+    assert "Traceback" not in shown
+    said = "in sweep-dropout: results.csv\ninterrupted: 0 of 6 done; the same command goes on\n"
+    assert plain(shown).endswith(said)
+    assert "trial" not in plain(shown)  # no table without a line
+
+
 def _children(pid):
     """The ids of the worker processes; of the others one tracks their resources."""
     command = ["ps", "-A", "-ww", "-o", "ppid=", "-o", "pid=", "-o", "args="]
