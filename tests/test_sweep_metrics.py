@@ -9,7 +9,7 @@ import rheostat
 from lab_support import QUICK, TEXT
 from rheostat import lab
 from rheostat.lab import sweep, train_text
-from rheostat.lab.sweep import metrics, training
+from rheostat.lab.sweep import decoding, kinds, metrics, training
 from stand_in import Bytes, Cached
 
 
@@ -178,12 +178,38 @@ def test_the_command_of_a_setting_is_the_setting():
     assert (parsed.context_length, parsed.context) == (8, "slide")  # as the sweep has written its texts
 
 
+VALUES = {kinds.FLOAT: "0.5", kinds.INT: "3", kinds.FLAG: "yes", kinds.IDS: "1+2", kinds.ORDER: "top_k+top_p"}
+WORDS = {
+    "schedule": "step",
+    "metric": "train",
+    "vocabulary_size": "300",
+    "mirostat": "2",
+    "dry_base": "1.5",
+    "stop": "-x",
+}
+
+
+@pytest.mark.parametrize("name", decoding.KINDS)
+def test_the_command_of_each_decoding_knob_is_read(name):
+    from rheostat.cli import commands, options
+
+    kind = decoding.KINDS[name]
+    value = kinds.read_value(name, kind, WORDS.get(name) or VALUES[kind])
+    subject = sweep.Decoding(Bytes(), "stand_in:load", {}, ["a "])
+    parsed = commands.parser().parse_args(subject.command({name: value})[1:])
+    found, wanted = options.params_of(parsed, Bytes()), subject.params({name: value})
+    assert getattr(found, name) == getattr(wanted, name) != getattr(subject.params({}), name)
+
+
 @pytest.mark.parametrize("restore_best", [True, False])
-def test_the_command_of_a_training_setting_is_the_setting(restore_best):
+@pytest.mark.parametrize("name", training.KINDS)
+def test_the_command_of_each_training_knob_is_read(name, restore_best):
     from rheostat.cli import commands, train_options
 
-    subject = sweep.Training("a text", {"epochs": 2, "hidden_size": None}, ["my book.txt"])
-    settings = {"restore_best": restore_best, "schedule": "step", "learning_rate": 0.1 + 0.2}
+    kind = training.KINDS[name]
+    settings = {name: kinds.read_value(name, kind, WORDS.get(name) or VALUES[kind])}
+    base = {"restore_best": restore_best, "hidden_size": None, "min_delta": 0.1 + 0.2}
+    subject = sweep.Training("a text", base, ["my book.txt"])
     program, *command = subject.command(settings)
     parsed = commands.parser().parse_args(command)
     assert (program, parsed.corpus) == ("rheostat", ["my book.txt"])

@@ -234,7 +234,7 @@ def test_what_a_plan_cannot_be_is_one_sentence(options, said):
     assert str(caught.value) == said
 
 
-def test_a_storage_that_cannot_be_is_one_sentence(tmp_path):
+def test_a_storage_that_cannot_be_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no database at all, but long enough to be taken for one" * 20)
     for where, said in (
         ("sqlite://", "storage must be a file or a database, not a process's memory, got sqlite://"),
@@ -247,6 +247,12 @@ def test_a_storage_that_cannot_be_is_one_sentence(tmp_path):
     with pytest.raises(rheostat.KnobError) as caught:
         sweep.open_storage("nonsense://a:secret@host/x")
     assert "secret" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(rheostat.KnobError) as caught:
+        sweep.open_storage("postgresql+psycopg://a:secret@host/x")
+    assert str(caught.value) == (
+        "storage postgresql+psycopg://a:***@host/x needs the Python driver psycopg, which is not installed"
+    )
     with pytest.raises(rheostat.KnobError, match="grace must be at least 1 second, got 0"):
         sweep.open_storage(str(tmp_path / "new"), grace=0)
 

@@ -130,8 +130,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.metrics:
         sweep_view.explain_metrics()
         return 0
-    if arguments.workers < 1:
-        raise UsageError(f"--workers must be at least 1, got {arguments.workers}")
+    for option in ("workers", "top"):
+        if getattr(arguments, option) < 1:
+            raise UsageError(f"--{option} must be at least 1, got {getattr(arguments, option)}")
     plan = plan_of(arguments)
     folder, storage, name = places(arguments, plan)
     opened = sweep.open_storage(storage, arguments.grace)
@@ -200,16 +201,13 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
 
 def _training(arguments: argparse.Namespace) -> Subject:
-    from rheostat import SamplingParams
-    from rheostat.lab import TrainingKnobs
-    from rheostat.lab.sweep import Training
-    from rheostat.lab.sweep.kinds import kinds_of
+    from rheostat.lab.sweep import Training, decoding, training
 
     for name in OF_DECODING:
         if getattr(arguments, name) != (models.DEFAULT if name == "model" else None):
             raise UsageError(f"--{name} is about decoding: leave it out, or leave the corpus out")
-    kinds = kinds_of(TrainingKnobs)
-    _check_side(arguments, kinds, kinds_of(SamplingParams), "a decoding knob: leave the corpus out")
+    kinds = training.KINDS
+    _check_side(arguments, kinds, decoding.KINDS, "a decoding knob: leave the corpus out")
     if "-" in arguments.corpus and arguments.workers > 1:
         raise UsageError("standard input can be read once: give several workers a file")
     texts = [corpus.read(name) for name in arguments.corpus]
@@ -217,19 +215,15 @@ def _training(arguments: argparse.Namespace) -> Subject:
 
 
 def _decoding(arguments: argparse.Namespace) -> Subject:
-    from rheostat import SamplingParams
-    from rheostat.lab import TrainingKnobs
-    from rheostat.lab.sweep import Decoding
-    from rheostat.lab.sweep.decoding import PROMPTS, TEXTS
-    from rheostat.lab.sweep.kinds import kinds_of
+    from rheostat.lab.sweep import Decoding, training
+    from rheostat.lab.sweep.decoding import KINDS, PROMPTS, TEXTS
 
-    kinds = kinds_of(SamplingParams)
     says = "a knob of training: name the text to train on, as in rheostat sweep book.txt --vary ..."
-    _check_side(arguments, kinds, kinds_of(TrainingKnobs), says)
+    _check_side(arguments, KINDS, training.KINDS, says)
     return Decoding(
         models.load(arguments.model),
         arguments.model,
-        PRESETS[arguments.preset or PRESET].fields | _fixed(arguments, kinds, "decoding"),
+        PRESETS[arguments.preset or PRESET].fields | _fixed(arguments, KINDS, "decoding"),
         arguments.prompt or PROMPTS,
         TEXTS if arguments.texts is None else arguments.texts,
     )

@@ -20,8 +20,9 @@ PROMPTS = ("The default is", "Return the", "If the file", "This module")
 TEXTS = 8
 MAX_TOKENS = 100
 
-# What a setting reports about its tokens is no matter of taste.
-NOT_VARIED = ("logprobs", "include_stop_str_in_output")
+# What a setting reports about its tokens changes none of them.
+REPORTS = ("logprobs", "include_stop_str_in_output")
+KINDS = {name: kind for name, kind in kinds_of(SamplingParams).items() if name not in REPORTS}
 
 METRICS = (
     Metric("perplexity", "of the texts under the model: among how many tokens each seemed chosen", digits=2),
@@ -80,7 +81,7 @@ class Decoding:
         prompts: Sequence[str] = PROMPTS,
         texts: int = TEXTS,
     ) -> None:
-        self.kinds = {key: kind for key, kind in kinds_of(SamplingParams).items() if key not in NOT_VARIED}
+        self.kinds = KINDS
         if texts < 1:
             raise KnobError(f"texts must be at least 1, got {texts}", "texts", texts)
         if not prompts:
@@ -159,7 +160,7 @@ class Decoding:
             if isinstance(value, bool):
                 options.append(flag)
             elif key == "stop":
-                options += [part for text in value for part in (flag, _escaped(text))]
+                options += [f"{flag}={_escaped(text)}" for text in value]  # one word, also of a stop like -x
             else:
                 options += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else exact(value)]
         return options

@@ -12,6 +12,9 @@ from rheostat.lab.sweep.goals import Metric
 from rheostat.lab.sweep.kinds import exact, kinds_of, knob_values
 from rheostat.lab.sweep.plan import Report, Settings
 
+# Measured is the best epoch, whichever the model then gets.
+KINDS = {name: kind for name, kind in kinds_of(TrainingKnobs).items() if name != "restore_best"}
+
 METRICS = (
     Metric("held_out_bits_per_byte", "of text that was held out, at the best epoch"),
     Metric("train_bits_per_byte", "of the text trained on, at that epoch"),
@@ -40,7 +43,7 @@ class Training:
     step_name = "epoch"
 
     def __init__(self, text: str | Sequence[str], base: dict[str, Any], corpus: Sequence[str] = ()) -> None:
-        self.kinds = kinds_of(TrainingKnobs)
+        self.kinds = KINDS
         self.text = text
         self.base = base
         self.corpus = tuple(corpus)
