@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rheostat import lab
@@ -72,8 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
                 checkpoint=checkpoint,
                 resume=arguments.resume,
             )
-    except (lab.CorpusError, lab.CheckpointError, lab.DivergedError) as error:
+    except (lab.CorpusError, lab.CheckpointError) as error:
         raise UsageError(str(error)) from error
+    except lab.DivergedError as error:  # a run that is gone on with would only diverge again
+        anew = " (--force begins anew)" if checkpoint.exists() else ""
+        raise UsageError(f"{error}{anew}") from error
     lab.save(out, training.model)
     plot = _plot(arguments, training)
     if training.stopped != "interrupted":
@@ -91,8 +95,16 @@ def _check_places(arguments: argparse.Namespace, checkpoint: Path) -> None:
     if out.suffix != ".npz":
         raise UsageError(f"--out must end in .npz, got {out}")
     for option, path in (("--out", out), ("--plot", arguments.plot)):
-        if path is not None and not path.parent.is_dir():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
             raise UsageError(f"{option}: there is no folder {path.parent}")
+        try:
+            TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise UsageError(
+                f"{option}: nothing can be written to {path.parent}: {error.strerror}"
+            ) from error
     if arguments.plot is not None and arguments.plot.suffix.lower() not in PICTURES:
         raise UsageError(
             f"--plot must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}, got {arguments.plot}"
