@@ -14,10 +14,13 @@ SHORTER = {"bench": ("--seconds", "0.001"), "train": ("--epochs", "1")}  # nobod
 
 
 def commands_of(page):
-    """The command lines of a page that begin with `rheostat`; a \\ at the end of a line continues it."""
+    """The command lines of a page that begin with `rheostat`, a variable before it left out; a \\ at the end
+    of a line continues it.
+    """
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith("rheostat ")]
+    commands = (re.sub(r"^[A-Z_]+=\S+ ", "", line) for line in lines)
+    return [command for command in commands if command.startswith("rheostat ")]
 
 
 @pytest.fixture

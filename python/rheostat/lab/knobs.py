@@ -73,7 +73,8 @@ class TrainingKnobs:
             ("train"). Common: held_out; train shows how far a network can get at all.
         restore_best: The model gets the weights of the best epoch, otherwise of the last. Common: True.
         seed: Of the first weights, of dropout and of the order of texts: the same seed gives the same model
-            on the same machine. Common: any; several, to see how much of a difference is luck.
+            on the same machine, with as many threads of the BLAS. Common: any; several, to see how much of a
+            difference is luck.
 
     >>> TrainingKnobs(learning_rate=0.01, hidden_size=64).replace(dropout=0.5).dropout
     0.5
