@@ -175,17 +175,39 @@ def test_a_worker_that_was_taken_for_dead_loses_its_result_alone(storage):
 
 
 def test_a_setting_that_kills_its_worker_each_time_is_given_up(storage):
+    class KilledError(Exception):
+        """As a kill does it, it leaves a trial without a word."""
+
     def during(settings, report):
         if settings == GRID[2]:
-            raise KeyboardInterrupt
+            raise KilledError
 
     plan = plan_of(Bowl(during=during))
     for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KilledError):
             sweep.work(plan, storage)
     rows = sweep.rows_of(sweep.work(plan, storage), plan)
     assert counted(rows) == EACH_ONCE
     assert [row.error for row in rows if row.state != "done"] == ["its worker was lost 3 times"]
+
+
+def test_a_setting_is_measured_however_often_ctrl_c_has_ended_it(storage):
+    left = [5]
+
+    def during(settings, report):
+        if settings == GRID[2] and left[0]:
+            left[0] -= 1
+            raise KeyboardInterrupt
+
+    plan = plan_of(Bowl(during=during))
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            sweep.work(plan, storage)
+        rows = sweep.rows_of(sweep.open_study(plan, storage, "sweep"), plan)
+        assert [row.state for row in rows] == ["done", "done", "open"]
+    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    assert counted(rows) == EACH_ONCE
+    assert {row.state for row in rows} == {"done"}
 
 
 def test_two_retries_of_one_trial_are_one(storage):
