@@ -290,7 +290,7 @@ def test_what_is_there_is_not_written_over_unasked(cli, corpus, out, tmp_path):
         (("--out", "model.npz", "--plot", "c.xyz"), "--plot must end in .png, .svg or .pdf, got c.xyz"),
         (("--out", "model.npz", "--plot", "c"), "--plot must end in .png, .svg or .pdf, got c"),
         (
-            ("--out", "model.npz", "--learning-rate", "1e30"),
+            ("--out", "model.npz", "--learning-rate", "1e30", "--weight-decay", "0"),
             "the loss is nan in epoch 1: lower learning_rate",
         ),
         (("--out", "model.npz", "--dropout", "1"), "dropout must be in [0, 1), got 1.0"),

@@ -256,6 +256,12 @@ def test_what_a_plan_cannot_be_is_one_sentence(options, said):
     assert str(caught.value) == said
 
 
+def test_a_plan_varies_something():
+    plan = plan_of(Bowl())
+    with pytest.raises(rheostat.KnobError, match=r"^spaces must hold at least one knob, got none$"):
+        sweep.Plan(plan.subject, (), plan.goal)
+
+
 def test_a_storage_that_cannot_be_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no database at all, but long enough to be taken for one" * 20)
     for where, said in (

@@ -54,6 +54,21 @@ def test_a_text_that_cannot_be_trained_on_is_an_error_of_one_sentence(texts, sai
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "knobs", "said"),
+    [
+        (b"bytes", QUICK, "text must be a string or a sequence of strings, got bytes"),
+        (None, QUICK, "text must be a string or a sequence of strings, got NoneType"),
+        ([TEXT, b"x"], QUICK, "text must hold strings, got bytes at place 1"),
+        (TEXT, {"epochs": 1}, "knobs must be TrainingKnobs, got dict"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(text, knobs, said):
+    with pytest.raises(TypeError) as caught:
+        train_text(text, knobs)
+    assert str(caught.value) == said
+
+
 def test_two_characters_are_enough_where_an_update_reads_one():
     knobs = QUICK.replace(batch_size=1, window=1, epochs=1)
     assert train_text("ab", knobs).stopped == "epochs"
@@ -102,7 +117,7 @@ def test_what_a_callback_raises_ends_the_run():
 
 def test_a_loss_that_is_no_number_is_told_with_what_to_do():
     with pytest.raises(lab.DivergedError) as caught:
-        train_text(TEXT, QUICK.replace(learning_rate=1e30))
+        train_text(TEXT, QUICK.replace(learning_rate=1e30, weight_decay=0.0))
     assert str(caught.value) == "the loss is nan in epoch 1: lower learning_rate, which is 1e+30"
 
 

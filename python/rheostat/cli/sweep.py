@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 PRESET = "plain"
+WRITTEN = ("results.csv", "history.png", "importance.png", "heat_map.png", "effect_*.png")
 OF_DECODING = ("model", "preset", "prompt", "texts")
 
 USAGE = "[CORPUS ...] --vary NAME=VALUES [--vary ...] [OPTIONS]"
@@ -103,7 +104,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="the study itself: a file, or a database that Optuna reaches; FOLDER/study.db",
     )
-    where.add_argument("--study", metavar="NAME", help="which study of the storage; the folder's name")
+    where.add_argument(
+        "--study", metavar="NAME", help="which study of the storage; with --storage the folder's name"
+    )
     where.add_argument(
         "--workers", type=int, default=1, metavar="N", help="how many processes share the work here; 1"
     )
@@ -135,6 +138,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--{option} must be at least 1, got {getattr(arguments, option)}")
     plan = plan_of(arguments)
     folder, storage, name = places(arguments, plan)
+    if arguments.storage is None and not (folder / "study.db").exists():
+        _check_own(folder)
     opened = sweep.open_storage(storage, arguments.grace)
     folder.mkdir(parents=True, exist_ok=True)
     view = sweep_view.Progress(plan, is_quiet=arguments.quiet)
@@ -167,6 +172,13 @@ def run(arguments: argparse.Namespace) -> int:
         reason = next((row.error for row in rows if row.error), "every run was ended early")
         raise FailedError(f"no setting could be measured: {reason}")
     return 0
+
+
+def _check_own(folder: Path) -> None:
+    """Without a study the files in it that a sweep would write over are somebody's."""
+    found = [path for name in WRITTEN for path in sorted(folder.glob(name))]
+    if found:
+        raise UsageError(f"{found[0]} is there already and of no study: --out names another folder")
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
@@ -226,6 +238,7 @@ def _decoding(arguments: argparse.Namespace) -> Subject:
         PRESETS[arguments.preset or PRESET].fields | _fixed(arguments, KINDS, "decoding"),
         arguments.prompt or PROMPTS,
         TEXTS if arguments.texts is None else arguments.texts,
+        models.digest(arguments.model),
     )
 
 
@@ -275,4 +288,5 @@ def _usual_goal(subject: Subject) -> str:
 def places(arguments: argparse.Namespace, plan: Plan) -> tuple[Path, str, str]:
     """The folder, the storage and the study's name."""
     folder = arguments.out or Path("-".join(["sweep", *(space.name for space in plan.spaces)]))
-    return folder, arguments.storage or str(folder / "study.db"), arguments.study or folder.resolve().name
+    usual = "sweep" if arguments.storage is None else folder.resolve().name  # a folder may be moved
+    return folder, arguments.storage or str(folder / "study.db"), arguments.study or usual

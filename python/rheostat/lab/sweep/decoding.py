@@ -63,6 +63,7 @@ class Decoding:
         prompts: the beginnings; text number i goes on from prompt i modulo their number, in stream i, so that
             every setting meets the same chances.
         texts: how many are written at each setting.
+        digest: of the model's file, so that a study does not go on with another of its name; "" for none.
 
     Raises:
         KnobError: base breaks a rule, texts is below 1, or there is no prompt.
@@ -80,6 +81,7 @@ class Decoding:
         base: dict[str, Any],
         prompts: Sequence[str] = PROMPTS,
         texts: int = TEXTS,
+        digest: str = "",
     ) -> None:
         self.kinds = KINDS
         if texts < 1:
@@ -88,6 +90,7 @@ class Decoding:
             raise KnobError("prompts must hold at least one text, got none", "prompts", ())
         self.model = model
         self.name = name
+        self.digest = digest
         self.prompts = tuple(prompts)
         self.texts = texts
         own = {key: getattr(model, key) for key in ("context_length", "eos_token_id")}
@@ -168,7 +171,8 @@ class Decoding:
     def identity(self) -> dict[str, Any]:
         """What else decides the numbers."""
         fixed = json.loads(SamplingParams(**self.defaults | self.base).to_json())
-        return {"model": self.name, "prompts": list(self.prompts), "texts": self.texts, "fixed": fixed}
+        model = {"model": self.name, "model of SHA-256": self.digest}
+        return {**model, "prompts": list(self.prompts), "texts": self.texts, "fixed": fixed}
 
     def _slides(self, settings: Settings) -> bool:
         """Whether the oldest tokens are dropped at the context length: where one is chosen."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from rheostat.lab import DivergedError, Epoch, Progress, TrainingKnobs, train_text
+from rheostat.lab.corpus import documents
 from rheostat.lab.interrupts import CtrlC
 from rheostat.lab.sweep.goals import Metric
 from rheostat.lab.sweep.kinds import exact, kinds_of, knob_values
 from rheostat.lab.sweep.plan import Report, Settings
+from rheostat.lab.text import digest
 
 # Measured is the best epoch, whichever the model then gets.
 KINDS = {name: kind for name, kind in kinds_of(TrainingKnobs).items() if name != "restore_best"}
@@ -55,7 +56,7 @@ class Training:
         Raises:
             KnobError: one breaks its rule.
         """
-        return TrainingKnobs(**self.base | knob_values(self.kinds, settings))
+        return TrainingKnobs.from_dict(self.base | knob_values(self.kinds, settings))
 
     def check(self, settings: Settings) -> None:
         """Raises a KnobError where a setting breaks its rule."""
@@ -105,7 +106,4 @@ class Training:
 
     def identity(self) -> dict[str, Any]:
         """What else decides the numbers."""
-        documents = [self.text] if isinstance(self.text, str) else self.text
-        digest = hashlib.sha256("\0".join(documents).encode()).hexdigest()
-        fixed = TrainingKnobs(**self.base).to_dict()
-        return {"text_sha256": digest, "fixed": fixed}
+        return {"text of SHA-256": digest(documents(self.text))[:16], "fixed": self.knobs({}).to_dict()}
