@@ -63,7 +63,7 @@ lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, pyright, stu
 	@$(STEP) 'stubs' $(BIN)/python -m mypy.stubtest rheostat._rheostat --allowlist .ci/stubtest-allowlist
 
 test-rust:
-	@$(STEP) 'cargo test' cargo test --locked --release
+	@$(STEP) 'cargo test' cargo test --locked --profile tests
 
 test-python: install
 	@$(STEP) 'the installed wheel is what is tested' $(BIN)/python -c \
