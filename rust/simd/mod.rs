@@ -11,12 +11,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod environment;
 mod kernels;
 mod scalar;
 mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub use environment::StandardFloats;
 pub use kernels::{Maximum, ROUGH_ERROR, SUMMED, Surveyed};
 
 use crate::Error;
