@@ -9,10 +9,10 @@ use super::chance::{Chance, Chances, Source};
 use super::errors::{knob_error, to_python};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape};
-use super::{WORTH_DETACHING, detach_if};
+use super::{WORTH_DETACHING, detach_if, signals};
 use crate::chain::Kept;
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step, threads};
+use crate::{Error, Knobs, Step};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
@@ -156,7 +156,7 @@ impl<'py> Call<'py> {
                     }
                 };
                 work(Shaped { at, x, maximum: None, knobs: knobs.get(at), chain, scratch })
-            });
+            })?;
         results.map_err(|failure| failure.into_python(py))
     }
 }
@@ -164,14 +164,14 @@ impl<'py> Call<'py> {
 /// `work` on every row, over threads where it pays; `calls` is whether it calls Python, and so must stay on this
 /// thread, which keeps the GIL. Each gets its place, its logits and a buffer; the results stand in order, and
 /// where they are collected into one `Result` it is the error of the lowest row that has one. `more` is what a
-/// row's work costs beyond reading it, in logits.
+/// row's work costs beyond reading it, in logits. Raises what the handler of a signal does.
 pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     py: Python<'_>,
     logits: &Logits<'_>,
     more: usize,
     calls: bool,
     work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
-) -> C {
+) -> PyResult<C> {
     map_some(py, logits, (0..logits.rows()).collect(), more, calls, work)
 }
 
@@ -183,7 +183,7 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     more: usize,
     calls: bool,
     work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
-) -> C {
+) -> PyResult<C> {
     let rows = logits.view();
     let (count, vocab) = (places.len(), logits.vocab());
     let one = |at: usize, scratch: &mut Scratch| {
@@ -197,11 +197,11 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     };
     let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
     if calls || (count == 1 && !detaches) {
-        places.into_iter().map(|at| scratch::with(|scratch| one(at, scratch))).collect()
+        Ok(places.into_iter().map(|at| scratch::with(|scratch| one(at, scratch))).collect())
     } else {
         detach_if(py, detaches, || {
-            let results = threads::map_rows(places, vocab, |_, at| scratch::with(|scratch| one(at, scratch)));
-            results.into_iter().collect()
+            let one = |at| scratch::with(|scratch| one(at, scratch));
+            Ok(signals::map_rows(places, vocab, one)?.into_iter().collect())
         })
     }
 }

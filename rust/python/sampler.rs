@@ -139,7 +139,7 @@ impl PySampler {
         let drawn: Result<Vec<_>, Failure> =
             map_rows(py, &logits, 0, slot.calls(), |at, row, shaped, scratch| {
                 slot.draw(Turn { row, at, bitmask: words, kept: false }, shaped, scratch)
-            });
+            })?;
         let mut drawn = drawn.map_err(|failure| failure.into_python(py))?;
         let token = drawn.swap_remove(0);
         slot.accept(&token);
