@@ -26,7 +26,8 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 unexport PYTHONPATH
 
 RUST_SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock
-PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.npz')
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi' -o -name 'py.typed' -o -name '*.np[yz]' \
+	-o -name '*.json' -o -path 'python/rheostat/play/page.*')
 WHEEL_SOURCES := $(RUST_SOURCES) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE THIRD-PARTY.txt
 
 ##@ Use
@@ -47,7 +48,7 @@ install: $(STAMPS)/wheel ## create .venv, build the release wheel into dist/, in
 
 wheel: install ## the same: the wheel is in dist/
 
-lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, and the stubs against the module
+lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, pyright, stubs against the module
 	@cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 || { \
 	  echo 'rheostat is linted with rustfmt and clippy; run: rustup component add rustfmt clippy' >&2; exit 1; }
 	@$(STEP) 'cargo fmt' cargo fmt --check
@@ -58,6 +59,7 @@ lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, and the stub
 	@$(STEP) 'ruff check' $(BIN)/ruff check .
 	@$(STEP) 'ruff format' $(BIN)/ruff format --check .
 	@$(STEP) 'mypy --strict' $(BIN)/mypy --strict python/rheostat tests/typing_example.py
+	@$(STEP) 'pyright' $(BIN)/basedpyright --level error
 	@$(STEP) 'stubs' $(BIN)/python -m mypy.stubtest rheostat._rheostat --allowlist .ci/stubtest-allowlist
 
 test-rust:
@@ -67,6 +69,14 @@ test-python: install
 	@$(STEP) 'the installed wheel is what is tested' $(BIN)/python -c \
 	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
+
+docs: $(STAMPS)/docs install ## the documentation site, in docs/_build/html
+	@$(STEP) 'documentation' $(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+test-browser: install ## the playground in a real browser: needs Chromium
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  echo 'the playground is tested in Chromium; on Debian: apt-get install chromium' >&2; exit 1; }
+	@$(STEP) 'pytest, in a browser' env RHEOSTAT_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set up .venv-hosts, which takes minutes
 	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python .ci/check-hosts
@@ -103,15 +113,19 @@ model: install ## train the model in the box again, from the text of Python 3.11
 	@$(STEP) 'training' env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(BIN)/python -m rheostat.lab.train --out python/rheostat/lab/weights.npz
 
-lock: $(STAMPS)/dev ## compile requirements-dev.in and requirements-hosts.in to their .txt, with hashes
+conformance: install ## write the digests of all results anew, from the reference, and compare the wheel with them
+	@$(STEP) 'the reference writes, the wheel agrees' $(BIN)/python -m rheostat.testing.conformance \
+	  --write --file python/rheostat/testing/conformance.json
+
+lock: $(STAMPS)/dev ## compile requirements-*.in to their .txt, with hashes
 	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
-	@for name in dev hosts; do \
+	@for name in dev docs hosts; do \
 	  $(STEP) "pip-compile, $$name" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
 	    --no-emit-find-links --output-file=requirements-$$name.txt requirements-$$name.in; \
 	done
 
 clean: ## remove what was built: .venv, .venv-hosts, dist, target, caches
-	rm -rf $(VENV) $(HOSTS) dist target benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
+	rm -rf $(VENV) $(HOSTS) dist target docs/_build benches/results .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
 
 $(STAMPS)/dev: requirements-dev.txt
 	@python=$$(.ci/find-tools $(PYTHON)) && \
@@ -119,6 +133,11 @@ $(STAMPS)/dev: requirements-dev.txt
 	@$(STEP) 'development tools, by hash' $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes -r requirements-dev.txt
 	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/docs: requirements-docs.txt $(STAMPS)/dev
+	@$(STEP) 'documentation tools, by hash' $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes -r requirements-docs.txt
+	@touch $@
 
 $(STAMPS)/wheel: $(STAMPS)/dev $(WHEEL_SOURCES)
 	@.ci/find-tools $(BIN)/python >/dev/null
@@ -140,5 +159,5 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 	  --force-reinstall --no-deps dist/rheostat-*.whl
 	@touch $@
 
-.PHONY: help demo test install wheel lint test-rust test-python test-hosts bench bench-loop bench-quick bench-report
-.PHONY: bench-counts roofline bars model lock clean
+.PHONY: help demo docs test install wheel lint test-rust test-python test-browser test-hosts
+.PHONY: bench bench-loop bench-quick bench-report bench-counts roofline bars model conformance lock clean

@@ -23,6 +23,7 @@ BASELINE = Path(__file__).with_name("counts.json")
 GROWTH = 0.05
 # All of it: another environment moves the stack, and with it how arrays are aligned.
 ENVIRONMENT = {"PATH": os.defpath, "RHEOSTAT_SIMD": "avx2", "RAYON_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+DECISIVE = ("machine", "SIMD level", "rustc")  # where one of them differs, every count does
 VERSION_COMMANDS = {"rustc": ["rustc", "--version"], "valgrind": ["valgrind", "--version"]}
 
 
@@ -74,11 +75,23 @@ def count() -> dict[str, int]:
     return counts
 
 
+def level() -> str:
+    """The SIMD level that this CPU gives under the environment of a count."""
+    code = "import rheostat; print(rheostat.build_info()['simd'])"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def versions() -> dict[str, str]:
     """What a count depends on besides the code."""
     import numpy as np
 
-    found = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
+    found = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "SIMD level": level(),
+    }
     for name, command in VERSION_COMMANDS.items():
         if shutil.which(command[0]):
             answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -98,9 +111,8 @@ def compare(counts: dict[str, int], baseline: dict) -> int:
         print(f"{name:<62}{before or '-':>12}{now:>12}{change}{'  GREW' if grown and before else ''}")
     for what, version in versions().items():
         if baseline["versions"].get(what) != version:
-            print(
-                f"The baseline was counted with {what} {baseline['versions'].get(what)}, this with {version}."
-            )
+            before = baseline["versions"].get(what)
+            print(f"The baseline was counted with {what} {before}, this with {version}.")
     if failed:
         print("If that is meant, write the new baseline: make bench-counts UPDATE=1", file=sys.stderr)
     return failed
@@ -113,9 +125,16 @@ def main(arguments: list[str]) -> int:
     if not shutil.which("valgrind"):
         print("Instructions are counted by valgrind; install the package valgrind.", file=sys.stderr)
         return 1
+    here = versions()
+    recorded = json.loads(BASELINE.read_text())["versions"]
+    other = [what for what in DECISIVE if here.get(what) != recorded.get(what)]
+    if other and "--update" not in arguments:
+        for what in other:
+            print(f"Not compared: counted with {what} {recorded.get(what)}, here is {here.get(what)}.")
+        return 0
     counts = count()
     if "--update" in arguments:
-        BASELINE.write_text(json.dumps({"versions": versions(), "instructions": counts}, indent=2) + "\n")
+        BASELINE.write_text(json.dumps({"versions": here, "instructions": counts}, indent=2) + "\n")
         print(f"{BASELINE.name}: {len(counts)} counts")
         return 0
     return compare(counts, json.loads(BASELINE.read_text()))

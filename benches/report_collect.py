@@ -36,6 +36,7 @@ VOCABULARIES = (4_096, 16_384, rows.SMALL, rows.LONG, rows.WIDE, rows.WIDEST)
 SHAPES = {
     "p = 0.999999": ("peaked", 0.8, 1 - 1e-6),
     "cut beside a tie": ("cut beside a tie", 1.0, 0.9),
+    "misleading sample": ("misleading sample", 1.0, 0.9),
     "all equal": ("all equal", 1.0, 0.9),
     "flat": ("flat", 1.5, 0.9),
     "eight values": ("eight values", 1.0, 0.9),

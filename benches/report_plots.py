@@ -35,6 +35,7 @@ SHAPES = {
     "cut beside a tie": "#5d4037",
     "all equal": "#e69f00",
     "p = 0.999999": "#7a4fb5",
+    "misleading sample": "#d6609f",
 }
 NAMES = {FLOOR: "np.max, which only reads"}
 # The ways in NumPy that are near the best somewhere, each where it is best.

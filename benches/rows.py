@@ -81,6 +81,23 @@ def staircase(vocab: int) -> np.ndarray:
     return np.linspace(20, -20, vocab, dtype=np.float32)
 
 
+def misleading_sample(vocab: int) -> np.ndarray:
+    """Low wherever `rust/band.rs` looks for a cut: in stretches at steps of the golden ratio."""
+    row = flat(vocab)
+    stretches = np.clip(vocab // 384, 64, 256) // 8 * 8
+    room = vocab // stretches
+    parts = np.concatenate([np.arange(first, stretches, 4) for first in range(4)])
+    places = (0x9E37_79B9 * np.arange(1, stretches + 1, dtype=np.uint64)) % 2**32
+    starts = parts * room + (places * np.uint64(room - 15) >> np.uint64(32)).astype(np.int64)
+    row[starts[:, None] + np.arange(16)] = -8
+    return row
+
+
+def far_from_0(vocab: int) -> np.ndarray:
+    """10,000,000 on all logits, which leaves them few digits: no rough weight can be told so far away."""
+    return peaked(vocab) + np.float32(1e7)
+
+
 KINDS = {
     "peaked": peaked,
     "real": real,
@@ -92,8 +109,18 @@ KINDS = {
     "misleading start": misleading_start,
     "strides": strides,
     "staircase": staircase,
+    "misleading sample": misleading_sample,
+    "far from 0": far_from_0,
 }
-ADVERSARIAL = ("cut beside a tie", "neighbouring floats", "misleading start", "strides", "staircase")
+ADVERSARIAL = (
+    "cut beside a tie",
+    "neighbouring floats",
+    "misleading start",
+    "strides",
+    "staircase",
+    "misleading sample",
+    "far from 0",
+)
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 import rheostat
-from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, batch, bitmask, recent_ids, rows
+from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, batch, bitmask, recent_ids, rows
 
 LEVEL = rheostat.build_info()["simd"]
 BEYOND_THE_CACHE = 8  # matrices of 16 MB, taken in turn
@@ -101,14 +101,20 @@ SAMPLE = [
         for kind in ("peaked", "real")
         for vocab, (goal, bar) in PEAKED.items()
     ),
-    sampling("real", REAL, 1.5, goal=6, bar=13),
-    sampling("flat", LONG, 1.5, goal=8, bar=13),
+    sampling("real", REAL, 1.5, goal=6, bar=8),
+    sampling("flat", LONG, 1.5, goal=8, bar=11),
     sampling("all equal", LONG, 1.0, goal=8, bar=10),
-    sampling("eight values", LONG, 1.0, goal=8, bar=11),
-    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=15),
+    sampling("eight values", LONG, 1.0, goal=8, bar=10),
+    sampling("peaked", LONG, 0.8, 1 - 1e-6, goal=12, bar=13),
     sampling("peaked", LONG, 0.8, 1, goal=2.2, bar=3),
-    sampling("flat", LONG, 1.5, 1, goal=4, bar=6),
-    *(sampling(kind, LONG, 1.0, goal=30, bar=30) for kind in ADVERSARIAL),
+    sampling("flat", LONG, 1.5, 1, goal=4, bar=5.5),
+    *(
+        sampling(kind, LONG, 1.0, goal=30, bar=30 if kind == "misleading sample" else 15)
+        for kind in ADVERSARIAL
+    ),
+    *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=12) for kind in ("peaked", "flat", "strides")),
+    sampling("strides", WIDEST, 1.0, goal=30, bar=25),
+    sampling("misleading sample", WIDEST, 1.0, goal=30, bar=42),
 ]
 
 SOFTMAX = [
@@ -216,7 +222,7 @@ DTYPE = [
             f"rheostat.sample(half, {KNOBS})",
             row_in_16_bits(dtype),
             goal=1,
-            bar=2.8,
+            bar=1.35,
             yardstick=f"rheostat.sample(row, {KNOBS})",
         ),
         Work(
@@ -225,6 +231,7 @@ DTYPE = [
             f"rheostat.sample(next(halves), {ALL})",
             in_16_bits(dtype),
             goal=1,
+            bar=1.1,
             yardstick=f"rheostat.sample(next(floats), {ALL})",
         ),
     )
@@ -237,7 +244,7 @@ CHAIN = [
         f"rheostat.sample(row, bitmask=words, {KNOBS})",
         on_rows("peaked", LONG, words=bitmask(LONG, 0.01)),
         goal=3,
-        bar=7.5,
+        bar=2,
     ),
     Work(
         f"full chain beside top_p, real, V={LONG:,}",
@@ -245,7 +252,7 @@ CHAIN = [
         "rheostat.sample(row, seed=7, **full_chain)",
         on_rows("real", LONG, full_chain=FULL_CHAIN, top_p=TOP_P),
         goal=1.5,
-        bar=1.5,
+        bar=0.8,
         yardstick="rheostat.sample(row, seed=7, **top_p)",
     ),
     Work(
@@ -254,7 +261,7 @@ CHAIN = [
         "rheostat.sample(row, seed=7, **full_chain)",
         on_rows("peaked", LONG, full_chain=FULL_CHAIN_PEAKED, top_p=TOP_P),
         goal=1.5,
-        bar=2.5,
+        bar=1.3,
         yardstick="rheostat.sample(row, seed=7, **top_p)",
     ),
     Work(
@@ -263,6 +270,7 @@ CHAIN = [
         "rheostat.sample(next(floats), seed=7, stream=streams, **full_chain)",
         lambda library: [{**on_matrices(library)[0], "full_chain": FULL_CHAINS, "top_p": TOP_P}],
         goal=1.5,
+        bar=1,
         yardstick="rheostat.sample(next(floats), seed=7, stream=streams, **top_p)",
     ),
 ]
@@ -274,7 +282,7 @@ CALL = [
         f"rheostat.sample(row, {KNOBS})",
         on_rows("flat", 32, one=np.ones(1, np.float32)),
         goal=0.25,
-        bar=0.95,
+        bar=0.5,
         yardstick="np.max(one)",
     ),
 ]
@@ -300,7 +308,7 @@ STOP = [
             'matcher.feed(" the")',
             on_stops(count),
             goal=4,
-            bar=5,
+            bar=2.4,
             yardstick='nothing.feed(" the")',
             peer=("stop", count),
         )
@@ -312,7 +320,7 @@ STOP = [
         "matcher.feed_many(pieces)",
         on_stops(64),
         goal=0.65,
-        bar=3.5,
+        bar=0.75,
         yardstick='nothing.feed(" the")',
         pieces=64,
     ),
@@ -322,7 +330,7 @@ STOP = [
         "batch.feed_ids(ids, table)",
         on_stops(64),
         goal=0.65,
-        bar=4.5,
+        bar=2.2,
         yardstick='nothing.feed(" the")',
         pieces=32,
     ),
@@ -335,7 +343,7 @@ SIMD = [
         f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
         on_rows(kind, LONG, set_level=rheostat._rheostat._set_simd_level),
         goal=1.8,
-        bar=2.5,
+        bar=2,
         yardstick=f"rheostat.sample(row, temperature={temperature}, top_p=0.9, seed=7)",
         setup="set_level('avx2')",
         yardstick_setup=f"set_level({LEVEL!r})",

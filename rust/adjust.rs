@@ -1,15 +1,29 @@
 //! What comes before a chain, for one row: masks first, then biases and penalties.
 //!
-//! The row is copied once, under its masks, and then a few tokens are changed. What is wrong is told in the
+//! No copy of the row is made: the masks leave a bit for each token, the others a list of the few logits that they
+//! change, and both are read beside the row where it stands (see [`crate::row`]). What is wrong is told in the
 //! order of the law: masks that leave nothing, a logit that is none (of a token that may come), a bias or a
 //! penalty that makes one infinite, penalties that take the last token.
 
 use crate::Error;
+use crate::changes::Changes;
 use crate::history::History;
-use crate::law;
 use crate::masks::Masks;
 use crate::memory::{Memory, Moment, Needs};
 use crate::penalties::{Penalties, Stopped};
+use crate::row::Standing;
+use crate::simd::{Logits, Source};
+
+/// Buffers for what acts on one row. What they hold between rows is unspecified.
+#[derive(Debug, Default)]
+pub struct Shaped {
+    /// A bit for each token whose own logit is read.
+    allowed: Vec<u32>,
+    /// What is read in the place of the others.
+    changes: Changes,
+    /// The row as float32, if that is asked for.
+    pub wide: Vec<f32>,
+}
 
 /// Masks, biases and penalties. The default does nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,10 +64,15 @@ impl Adjustment {
     ///
     /// # Errors
     /// The same.
-    pub fn apply(&self, row: &[f32], at_row: usize, out: &mut Vec<f32>) -> Result<(), Error> {
-        let memory = Memory::for_one_call(&self.history, self.shaping.needs(), row.len());
+    pub fn apply<'a>(
+        &self,
+        logits: Logits<'a>,
+        at_row: usize,
+        shaped: &'a mut Shaped,
+    ) -> Result<Standing<'a>, Error> {
+        let memory = Memory::for_one_call(&self.history, self.shaping.needs(), logits.len());
         let moment = Moment { history: &self.history, memory: &memory, bitmask: None };
-        self.shaping.apply(moment, row, at_row, out)
+        self.shaping.apply(moment, logits, at_row, shaped)
     }
 }
 
@@ -76,41 +95,64 @@ impl Shaping {
         }
     }
 
-    /// Writes the row's logits after masks, biases and penalties into `out`, which gets the row's length.
+    /// The row after masks, biases and penalties, which takes the buffer for a wide copy: it is to be given back.
     ///
     /// The logits that no penalty touches are not checked: a NaN, `+inf`, or no finite logit is found by
-    /// [`law::check_row`] in what was written, with the error that the row itself would give. A finite float64
+    /// [`Row::check`](crate::row::Row::check), with the error that the row itself would give. A finite float64
     /// that is none as a float32 comes as `+inf`: where its token is forbidden it is not read.
     ///
     /// # Errors
-    /// [`Error::NothingLeft`], [`Error::Infinite`], or what [`law::check_row`] says of the masked row.
-    pub fn apply(
+    /// [`Error::NothingLeft`], [`Error::Infinite`], or what a check says of the masked row.
+    pub fn apply<'a>(
         &self,
         moment: Moment<'_>,
-        row: &[f32],
+        logits: Logits<'a>,
         at_row: usize,
-        out: &mut Vec<f32>,
-    ) -> Result<(), Error> {
-        self.masks.apply(moment, row, at_row, out)?;
-        if self.penalties.is_none() {
-            return Ok(());
+        shaped: &'a mut Shaped,
+    ) -> Result<Standing<'a>, Error> {
+        let Shaped { allowed, changes, wide } = shaped;
+        self.masks.allow(moment, logits.len(), at_row, allowed)?;
+        changes.clear();
+        if !self.penalties.is_none() {
+            self.change(moment, logits, at_row, allowed, changes)?;
         }
-        let stopped = match self.penalties.apply(moment, out) {
-            Ok(takers) if takers.is_empty() || out.iter().any(|x| *x != f32::NEG_INFINITY) => return Ok(()),
+        let source = Source { logits, allowed: Some(allowed.as_slice()) };
+        Ok(Standing::new(source, changes.list(), std::mem::take(wide)))
+    }
+
+    /// Applies biases and penalties to what the masks have left.
+    fn change(
+        &self,
+        moment: Moment<'_>,
+        logits: Logits<'_>,
+        at_row: usize,
+        allowed: &mut Vec<u32>,
+        changes: &mut Changes,
+    ) -> Result<(), Error> {
+        let mut row = changes.begin(logits, allowed);
+        let applied = self.penalties.apply(moment, &mut row);
+        let leaves_one = row.end();
+        // What is wrong is told of the row as the masks have left it.
+        match applied {
+            Ok(takers) if takers.is_empty() || leaves_one => Ok(()),
             Ok(takers) => {
-                let (_, mut names) = self.masks.left(moment, row.len(), at_row)?;
+                self.masks.allow(moment, logits.len(), at_row, allowed)?;
+                let mut names = self.masks.names(moment, logits.len(), allowed);
                 names.extend(takers);
-                return Err(Error::NothingLeft { names, row: at_row });
+                Err(Error::NothingLeft { names, row: at_row })
             }
-            Err(stopped) => stopped,
-        };
-        self.masks.apply(moment, row, at_row, out)?;
-        law::check_row(out).map_err(|error| error.in_row(at_row))?;
-        match stopped {
-            Stopped::Infinite { argument, value, token } => {
-                Err(Error::Infinite { argument, value, row: at_row, token })
+            Err(stopped) => {
+                self.masks.allow(moment, logits.len(), at_row, allowed)?;
+                let masked = Source { logits, allowed: Some(allowed.as_slice()) };
+                let masked = Standing::new(masked, &[], vec![]);
+                masked.row().check().map_err(|error| error.in_row(at_row))?;
+                match stopped {
+                    Stopped::Infinite { argument, value, token } => {
+                        Err(Error::Infinite { argument, value, row: at_row, token })
+                    }
+                    Stopped::BadRow => Ok(()), // never: the row was just found good
+                }
             }
-            Stopped::BadRow => Ok(()), // never: the row was just found good
         }
     }
 }

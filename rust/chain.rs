@@ -8,27 +8,34 @@ use crate::entropy::{LogProbs, entropy_of_row};
 use crate::law;
 use crate::mirostat;
 use crate::nucleus;
+use crate::row::Row;
 use crate::scratch::Scratch;
-use crate::select::{self, Cut};
+use crate::select::{self, Cut, Known};
 use crate::simd::{self, Level};
 use crate::survey::{self, Survey};
 use crate::urn::Urn;
 use crate::verify::Weighed;
+use crate::weighed;
 use crate::{Error, Knobs, Step};
 
 /// Candidates for top-k are first looked for within these distances of the maximum, in powers of two of the
 /// weight.
 const WINDOWS: [f64; 4] = [6.0, 10.0, 16.0, 24.0];
 
+/// Where a mask allows at most one token in so many, they are listed at once: no pass over the row pays then.
+const SPARSE: usize = 64;
+
 /// What a chain has kept of one row.
 pub struct Kept<'a> {
-    row: &'a [f32],
+    row: Row<'a>,
     scratch: &'a mut Scratch,
     form: Form,
     maximum: f32,
     temperature: f64,
     /// What a survey of the row has told; its cells stand in the scratch.
     survey: Option<Survey>,
+    /// Whether the largest logits of the cells stand there instead.
+    has_peaks: bool,
 }
 
 /// In what form the kept tokens are known.
@@ -52,7 +59,7 @@ pub fn keep<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    let mut kept = Kept::read(row, first_scale(chain.iter().copied(), knobs), scratch)?;
+    let mut kept = Kept::read(row.into(), first_scale(chain.iter().copied(), knobs), scratch)?;
     for step in chain {
         kept.take(*step, knobs);
     }
@@ -82,7 +89,7 @@ pub fn keep_checked<'a>(
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Kept<'a> {
-    let mut kept = Kept::whole(row, maximum, scratch);
+    let mut kept = Kept::whole(row.into(), maximum, scratch);
     for step in chain {
         kept.take(*step, knobs);
     }
@@ -90,26 +97,35 @@ pub fn keep_checked<'a>(
 }
 
 impl<'a> Kept<'a> {
-    /// Everything, before any step, of a row whose maximum [`law::check_row`] has given.
+    /// Everything, before any step, of a row whose maximum [`Row::check`] has given.
     #[must_use]
-    pub fn whole(row: &'a [f32], maximum: f32, scratch: &'a mut Scratch) -> Self {
-        Self { row, scratch, form: Form::Whole, maximum, temperature: 1.0, survey: None }
+    pub fn whole(row: Row<'a>, maximum: f32, scratch: &'a mut Scratch) -> Self {
+        Self { row, scratch, form: Form::Whole, maximum, temperature: 1.0, survey: None, has_peaks: false }
     }
 
     /// Everything, before any step, of a row that nobody has looked at yet. Where top-p or a draw will be the first to
-    /// do so, at a scale that is given, one read serves both.
+    /// do so, at a scale that is given, one read serves both; else it leaves what spares a filter by logit another.
+    /// Where a mask allows but a few tokens, these are listed.
     ///
     /// # Errors
     /// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
-    pub fn read(row: &'a [f32], first_scale: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
+    pub fn read(row: Row<'a>, first_scale: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
+        if let Some(words) = row.source().allowed
+            && simd::count_bits(Level::current(), words) <= row.len() / SPARSE
+        {
+            let maximum = row.gather_few(words, &mut scratch.xs, &mut scratch.ids)?;
+            return Ok(Self { form: Form::Listed, ..Self::whole(row, maximum, scratch) });
+        }
         let worth_it = |scale: &f32| row.len() >= nucleus::LONG && !survey::looks_flat(row, *scale);
         let scale = first_scale.filter(worth_it);
         let survey = scale.and_then(|scale| Survey::of(row, scale, &mut scratch.cells));
+        let has_peaks = first_scale.is_none() && row.len() >= nucleus::LONG;
         let maximum = match survey {
             Some(survey) => survey.maximum(row, &scratch.cells),
-            None => law::check_row(row)?,
+            None if has_peaks => row.check_with_peaks(&mut scratch.cells)?,
+            None => row.check()?,
         };
-        Ok(Self { survey, ..Self::whole(row, maximum, scratch) })
+        Ok(Self { survey, has_peaks, ..Self::whole(row, maximum, scratch) })
     }
 
     /// One step of a chain, if the knobs ask for it. (XTC acts wherever its probability is not 0: chance has
@@ -152,7 +168,7 @@ impl<'a> Kept<'a> {
             return self.scratch.ids.binary_search(&id).ok().map(|at| self.scratch.xs[at]);
         }
         let at = id as usize;
-        self.row.get(at).copied().filter(|x| self.keeps_of_row(at, *x))
+        (at < self.row.len()).then(|| self.row.logit(at)).filter(|x| self.keeps_of_row(at, *x))
     }
 
     /// The ids and the logits of the kept tokens, in id order, without any at -inf.
@@ -210,7 +226,7 @@ impl<'a> Kept<'a> {
                 let Scratch { xs, ids, .. } = &mut *self.scratch;
                 xs.clear();
                 ids.clear();
-                cut.gather(self.row, xs, ids);
+                cut.gather(self.row.logits(), xs, ids);
                 self.form = Form::Listed;
             }
             Form::Listed => {}
@@ -238,7 +254,7 @@ impl<'a> Kept<'a> {
     #[must_use]
     pub fn logits(&mut self) -> &[f32] {
         if self.form == Form::Whole {
-            return self.row;
+            return self.row.logits();
         }
         self.list();
         &self.scratch.xs
@@ -254,7 +270,7 @@ impl<'a> Kept<'a> {
     pub fn tokens(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
         let (xs, ids) = match self.form {
             Form::Listed => (self.scratch.xs.as_slice(), Some(&self.scratch.ids)),
-            _ => (self.row, None),
+            _ => (self.row.logits(), None),
         };
         let tokens = xs.iter().enumerate();
         tokens
@@ -279,7 +295,7 @@ impl<'a> Kept<'a> {
     /// H of what is kept, in nats.
     pub fn entropy(&mut self) -> f64 {
         if self.form == Form::Whole {
-            return entropy_of_row(self.row, self.maximum, self.temperature, self.weight());
+            return entropy_of_row(self.row.logits(), self.maximum, self.temperature, self.weight());
         }
         let found = self.found();
         found.entropy(&found.log_probs())
@@ -303,7 +319,7 @@ impl<'a> Kept<'a> {
     /// The row that the tokens are kept of.
     #[must_use]
     pub fn row(&self) -> &'a [f32] {
-        self.row
+        self.row.logits()
     }
 
     /// Greedy: the first token in the law's order, and no other.
@@ -333,9 +349,12 @@ impl<'a> Kept<'a> {
             return;
         }
         self.list();
-        let target = law::share(p, self.weigh(scale));
+        let total = self.weigh(scale);
         let Scratch { xs, ids, weights, members, .. } = &mut *self.scratch;
-        select::cut_by_weight(xs, weights, target, members).retain(xs, ids);
+        let (lowest, highest) = select::span(xs);
+        let known = Known::between(lowest, highest, total);
+        select::cut_by_weight(weighed::Weighed { xs, weights }, known, law::share(p, total), members)
+            .retain(xs, ids);
     }
 
     fn keep_min_p(&mut self, min_p: f64) {
@@ -366,8 +385,8 @@ impl<'a> Kept<'a> {
     }
 
     /// The row at the temperature of this scale: what the nucleus is looked for in.
-    fn row_at(&self, scale: f32) -> nucleus::Row<'a> {
-        nucleus::Row { logits: self.row, maximum: self.maximum, scale }
+    fn row_at(&self, scale: f32) -> nucleus::Standing<'a> {
+        nucleus::Standing { logits: self.row, maximum: self.maximum, scale }
     }
 
     /// Leaves in the scratch the k first tokens and maybe more: the logits at or above some cut.
@@ -389,10 +408,12 @@ impl<'a> Kept<'a> {
     /// Leaves in the scratch the kept logits at or above `cut`.
     fn narrow(&mut self, cut: f32) {
         if self.form == Form::Whole {
-            let Scratch { xs, ids, .. } = &mut *self.scratch;
-            xs.clear();
-            ids.clear();
-            simd::gather_between(Level::current(), self.row, (cut, f32::INFINITY), 0, xs, ids);
+            let Scratch { xs, ids, cells, .. } = &mut *self.scratch;
+            let least = self.survey.map(|survey| survey.least_cell(cut));
+            match least.or(self.has_peaks.then_some(cut)) {
+                Some(hot) => self.row.gather_from_cells(cells, (hot, cut), xs, ids),
+                None => self.row.gather(cut, xs, ids),
+            }
             self.form = Form::Listed;
         } else {
             self.list();
@@ -429,7 +450,7 @@ impl<'a> Kept<'a> {
         let Self { row, form, maximum, survey, .. } = *self;
         let Scratch { xs, ids, weights, sums, cells, .. } = &mut *self.scratch;
         match form {
-            Form::Listed => Urn::new(xs, Some(ids), maximum, scale, weights, sums),
+            Form::Listed => Urn::new(Row::Float32(xs), Some(ids), maximum, scale, weights, sums),
             Form::Prefix { cut, .. } => Urn::of_prefix(row, cut, maximum, scale, weights, sums),
             Form::Whole => {
                 let urn = Urn::new(row, None, maximum, scale, weights, sums);

@@ -7,12 +7,14 @@
 //! | [`error`] | what can go wrong, one sentence each |
 //! | [`simd`] | the passes over a row, the same bits at every SIMD level |
 //! | [`law`] | integer weights, their sum, the order of tokens, the draw |
+//! | [`row`] | a row where it stands, in its own type, masked and changed |
 //! | [`rng`] | chance from (seed, stream, position) |
 //! | [`knobs`] | the knobs, their rules, the presets |
 //! | [`history`] | the sequence so far, what it repeats, counts of its tokens |
 //! | [`hashing`] | maps from numbers |
 //! | [`ngrams`] | what followed every n - 1 tokens, as the sequence grows and shrinks |
 //! | [`memory`] | the same kept up to date, token by token |
+//! | [`changes`] | the logits of a row that are changed |
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`weighed`] | where a mass of weighed logits lies, about |
@@ -53,6 +55,7 @@
 pub mod adjust;
 pub mod band;
 pub mod chain;
+pub mod changes;
 pub mod cuts;
 pub mod dry;
 pub mod entropy;
@@ -71,6 +74,7 @@ pub mod nucleus;
 pub mod penalties;
 pub mod report;
 pub mod rng;
+pub mod row;
 pub mod sampler;
 pub mod scratch;
 pub mod select;

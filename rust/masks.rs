@@ -1,11 +1,8 @@
 //! The masks: tokens that may not come next. They act before everything else, and the logit of a forbidden
 //! token is never read, so whatever stands there (a NaN, say) is no error.
 //!
-//! The way that is taken writes the row once, word by word of a bitmask or id by id of an allowed list, and
-//! then takes out the few tokens that the others name. Whether anything is left is asked of what was written,
-//! where a first token ends the search. Only where nothing seems left are the sets themselves computed: they
-//! tell an empty set from a row without a finite logit, which masks were to blame, and whether min_tokens
-//! yields.
+//! What they leave is one bit a token: the words of a bitmask, or those of an allowed list, out of which come the
+//! tokens that the others name. Nothing of the row is read for that, and nothing of its size written but these words.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +11,6 @@ use crate::Error;
 use crate::history::History;
 use crate::knobs::Rule;
 use crate::memory::Moment;
-use crate::simd::{self, Level};
 
 /// The rule of `vocab_size`, which is also at most the row's width.
 pub const VOCAB_SIZE: Rule<i128> = ("must be at least 1", |size| size >= 1);
@@ -62,42 +58,35 @@ impl Masks {
             && (self.min_tokens == 0 || (self.eos_token_id.is_none() && self.stop_token_ids.is_none()))
     }
 
-    /// Writes the row with every forbidden token at -inf into `out`.
+    /// Writes a bit for each token of a row of this width that may come, 32 in a word.
     ///
     /// # Errors
     /// [`Error::NothingLeft`] where every token is forbidden.
-    pub fn apply(
+    pub fn allow(
         &self,
         moment: Moment<'_>,
-        row: &[f32],
+        width: usize,
         at_row: usize,
-        out: &mut Vec<f32>,
+        allowed: &mut Vec<u32>,
     ) -> Result<(), Error> {
-        let words = self.words(moment);
-        if words.is_none() && self.is_none(row.len()) {
-            out.clear();
-            out.extend_from_slice(row);
-            return Ok(());
-        }
-        self.copy_allowed(words, row, out);
-        if let Some(tail) = out.get_mut(self.vocab_size.unwrap_or(row.len())..) {
-            tail.fill(f32::NEG_INFINITY);
-        }
-        for (_, forbidden) in self.forbidden_ids(moment) {
-            for id in forbidden.iter() {
-                if let Some(x) = out.get_mut(*id as usize) {
-                    *x = f32::NEG_INFINITY;
-                }
+        self.begin(self.words(moment), width, allowed);
+        let [others @ .., (_, enders)] = self.forbidden_ids(moment);
+        others.iter().for_each(|(_, forbidden)| forbid(forbidden, allowed));
+        let leaves_one = |allowed: &[u32]| allowed.iter().any(|word| *word != 0);
+        if self.words(moment).is_none() {
+            forbid(&enders, allowed);
+        } else {
+            // A grammar that is complete can but end.
+            let few: Vec<u32> = enders.iter().copied().filter(|id| has_bit(allowed, *id as usize)).collect();
+            forbid(&few, allowed);
+            if !leaves_one(allowed) {
+                few.iter().for_each(|id| set_bit(allowed, *id));
             }
         }
-        if self.leaves_one(words, out) {
+        if leaves_one(allowed) {
             return Ok(());
         }
-        let (left, _) = self.left(moment, row.len(), at_row)?;
-        for (i, (x, out)) in row.iter().zip(out).enumerate() {
-            *out = if left.holds(i) { *x } else { f32::NEG_INFINITY };
-        }
-        Ok(())
+        Err(Error::NothingLeft { names: self.names(moment, width, allowed), row: at_row })
     }
 
     /// The bitmask that counts now.
@@ -105,35 +94,26 @@ impl Masks {
         moment.bitmask.or(self.bitmask.as_deref())
     }
 
-    /// The row where the allowed list and the bitmask let it through.
-    fn copy_allowed(&self, words: Option<&[i32]>, row: &[f32], out: &mut Vec<f32>) {
-        out.resize(row.len(), 0.0);
-        let Some(allowed) = &self.allowed_token_ids else {
-            match words {
-                None => out.copy_from_slice(row),
-                Some(words) => simd::store_masked(Level::current(), row, words, out),
+    /// What the vocabulary, the allowed list and the bitmask let through.
+    fn begin(&self, words: Option<&[i32]>, width: usize, allowed: &mut Vec<u32>) {
+        let vocab = self.vocab_size.unwrap_or(width).min(width);
+        let (whole, rest) = (vocab / 32, (1 << (vocab % 32)) - 1);
+        let word = |at: usize| words.map_or(!0, |words| words.get(at).map_or(0, |word| *word as u32));
+        allowed.clear();
+        if let Some(ids) = &self.allowed_token_ids {
+            allowed.resize(width.div_ceil(32), 0);
+            for &id in ids.iter().filter(|id| (**id as usize) < vocab) {
+                allowed[id as usize / 32] |= word(id as usize / 32) & 1 << (id % 32);
             }
             return;
-        };
-        out.fill(f32::NEG_INFINITY);
-        for &id in allowed.iter().filter(|id| words.is_none_or(|words| has_bit(words, **id as usize))) {
-            if let (Some(out), Some(x)) = (out.get_mut(id as usize), row.get(id as usize)) {
-                *out = *x;
-            }
-        }
-    }
-
-    /// Whether a token of the written row is surely left; where one may be is known from the masks.
-    fn leaves_one(&self, words: Option<&[i32]>, out: &[f32]) -> bool {
-        let is_left = |x: &f32| *x != f32::NEG_INFINITY;
-        if let Some(allowed) = &self.allowed_token_ids {
-            return allowed.iter().any(|id| out.get(*id as usize).is_some_and(is_left));
         }
         match words {
-            None => out.iter().any(is_left),
-            Some(words) => {
-                words.iter().zip(out.chunks(32)).any(|(word, xs)| *word != 0 && xs.iter().any(is_left))
-            }
+            None => allowed.resize(whole, !0),
+            Some(words) => allowed.extend(words.iter().take(whole).map(|word| *word as u32)),
+        }
+        allowed.resize(width.div_ceil(32), 0);
+        if let Some(last) = allowed.get_mut(whole) {
+            *last = word(whole) & rest;
         }
     }
 
@@ -165,86 +145,55 @@ impl Masks {
         }
     }
 
-    /// The tokens that may come next, and the names of the masks that forbid something: the sets by
-    /// definition.
-    ///
-    /// # Errors
-    /// [`Error::NothingLeft`] where every token is forbidden.
-    pub fn left(
-        &self,
-        moment: Moment<'_>,
-        width: usize,
-        at_row: usize,
-    ) -> Result<(TokenSet, Vec<&'static str>), Error> {
-        let mut left = TokenSet::new(width);
+    /// The names of the masks that forbid something of a row of this width, in their order, where this is what they
+    /// have left.
+    #[must_use]
+    pub fn names(&self, moment: Moment<'_>, width: usize, left: &[u32]) -> Vec<&'static str> {
         let mut names = vec![];
         if self.vocab_size.is_some_and(|size| size < width) {
             names.push("vocab_size");
-            left.retain(|i| self.vocab_size.is_some_and(|size| i < size));
         }
-        if let Some(allowed) = &self.allowed_token_ids {
-            let mut others = TokenSet::new(width);
-            others.remove(allowed);
-            if !others.is_empty() {
+        if let Some(ids) = &self.allowed_token_ids {
+            let mut listed = vec![0; width.div_ceil(32)];
+            ids.iter().filter(|id| (**id as usize) < width).for_each(|id| set_bit(&mut listed, *id));
+            if (0..width).any(|i| !has_bit(&listed, i)) {
                 names.push("allowed_token_ids");
             }
-            left.retain(|i| !others.holds(i));
         }
         let words = self.words(moment);
-        if let Some(words) = words {
-            if (0..width).any(|i| !has_bit(words, i)) {
-                names.push("bitmask");
-            }
-            left.retain(|i| has_bit(words, i));
+        let is_set =
+            |words: &[i32], i: usize| words.get(i / 32).is_some_and(|word| word >> (i % 32) & 1 == 1);
+        if words.is_some_and(|words| (0..width).any(|i| !is_set(words, i))) {
+            names.push("bitmask");
         }
         for (name, forbidden) in self.forbidden_ids(moment) {
-            let before = left.clone();
-            left.remove(&forbidden);
-            if name == "min_tokens" && words.is_some() && left.is_empty() {
-                left = before; // a grammar that is complete can but end
-            } else if forbidden.iter().any(|id| (*id as usize) < width) {
+            // min_tokens has yielded where all that is left would end the sequence.
+            let mut others = left.to_vec();
+            forbid(&forbidden, &mut others);
+            let yields = name == "min_tokens" && words.is_some() && others.iter().all(|word| *word == 0);
+            if !yields && forbidden.iter().any(|id| (*id as usize) < width) {
                 names.push(name);
             }
         }
-        if left.is_empty() { Err(Error::NothingLeft { names, row: at_row }) } else { Ok((left, names)) }
+        names
     }
 }
 
-fn has_bit(words: &[i32], i: usize) -> bool {
-    words.get(i / 32).is_some_and(|word| *word as u32 >> (i % 32) & 1 == 1)
+fn has_bit(words: &[u32], i: usize) -> bool {
+    words.get(i / 32).is_some_and(|word| word >> (i % 32) & 1 == 1)
 }
 
-/// A set of the tokens of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenSet(Vec<bool>);
-
-impl TokenSet {
-    /// All tokens of a row.
-    fn new(width: usize) -> Self {
-        Self(vec![true; width])
+fn set_bit(words: &mut [u32], id: u32) {
+    if let Some(word) = words.get_mut(id as usize / 32) {
+        *word |= 1 << (id % 32);
     }
+}
 
-    /// Whether the token is in it.
-    #[must_use]
-    pub fn holds(&self, token: usize) -> bool {
-        self.0.get(token).is_some_and(|holds| *holds)
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.0.contains(&true)
-    }
-
-    fn retain(&mut self, stays: impl Fn(usize) -> bool) {
-        for (i, holds) in self.0.iter_mut().enumerate() {
-            *holds = *holds && stays(i);
-        }
-    }
-
-    fn remove(&mut self, ids: &[u32]) {
-        for id in ids {
-            if let Some(holds) = self.0.get_mut(*id as usize) {
-                *holds = false;
-            }
+/// Clears the bits of these tokens.
+fn forbid(ids: &[u32], words: &mut [u32]) {
+    for id in ids {
+        if let Some(word) = words.get_mut(*id as usize / 32) {
+            *word &= !(1 << (id % 32));
         }
     }
 }

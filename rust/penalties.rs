@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::changes::Changing;
 use crate::dry::Dry;
 use crate::history::{History, Tally};
 use crate::knobs::Rule;
@@ -103,7 +104,7 @@ impl Penalties {
     ///
     /// # Errors
     /// Why the row is left half changed.
-    pub fn apply(&self, moment: Moment<'_>, row: &mut [f32]) -> Result<Vec<&'static str>, Stopped> {
+    pub fn apply(&self, moment: Moment<'_>, row: &mut Changing<'_>) -> Result<Vec<&'static str>, Stopped> {
         let counted = if self.frequency_penalty == 0.0 { "presence_penalty" } else { "frequency_penalty" };
         let counted_value =
             if self.frequency_penalty == 0.0 { self.presence_penalty } else { self.frequency_penalty };
@@ -123,7 +124,7 @@ impl Penalties {
         ];
         let mut takers = vec![];
         for (name, argument, value, step) in steps {
-            let mut row = Row { logits: &mut *row, takes: false, is_bad: false, infinite: None };
+            let mut row = Row { logits: row, takes: false, is_bad: false, infinite: None };
             step(&mut row);
             if row.is_bad {
                 return Err(Stopped::BadRow);
@@ -143,14 +144,14 @@ impl Penalties {
         Ok(takers)
     }
 
-    fn bias(&self, row: &mut Row<'_>) {
+    fn bias(&self, row: &mut Row<'_, '_>) {
         for (id, bias) in self.logit_bias.iter().flat_map(|biases| biases.iter()) {
             row.set(*id, |x| x + *bias as f32);
         }
     }
 
     /// The biases of one token are added up first, in their order.
-    fn bias_sequences(&self, row: &mut Row<'_>, history: &History) {
+    fn bias_sequences(&self, row: &mut Row<'_, '_>, history: &History) {
         let Some(biases) = &self.sequence_bias else { return };
         Tally::with(row.width(), |mut tally| {
             let mut sums: Vec<(u32, f32)> = vec![]; // a tally holds 1 + the token's place here
@@ -192,7 +193,7 @@ impl Penalties {
         completed.map(|(_, bias)| *bias).fold(f64::NEG_INFINITY, f64::max)
     }
 
-    fn penalize_repetition(&self, row: &mut Row<'_>, repeated: &[(u32, u32)]) {
+    fn penalize_repetition(&self, row: &mut Row<'_, '_>, repeated: &[(u32, u32)]) {
         let r = self.repetition_penalty as f32;
         if r != 1.0 {
             for (id, _) in repeated {
@@ -201,7 +202,7 @@ impl Penalties {
         }
     }
 
-    fn penalize_counts(&self, row: &mut Row<'_>, counted: &[(u32, u32)]) {
+    fn penalize_counts(&self, row: &mut Row<'_, '_>, counted: &[(u32, u32)]) {
         let (f, presence) = (self.frequency_penalty as f32, self.presence_penalty as f32);
         if self.count_something() {
             for (id, count) in counted {
@@ -212,34 +213,34 @@ impl Penalties {
 }
 
 /// A step of the penalties.
-type Step<'a> = &'a dyn Fn(&mut Row<'_>);
+type Step<'a> = &'a dyn Fn(&mut Row<'_, '_>);
 
 /// A row under one step, and what happened to it.
-pub(crate) struct Row<'a> {
-    logits: &'a mut [f32],
+pub(crate) struct Row<'a, 'b> {
+    logits: &'a mut Changing<'b>,
     takes: bool,
     is_bad: bool,
     infinite: Option<usize>,
 }
 
-impl Row<'_> {
+impl Row<'_, '_> {
     /// How many tokens it has.
     pub(crate) fn width(&self) -> usize {
-        self.logits.len()
+        self.logits.width()
     }
 
     /// The token's logit by the formula, unless it is at -inf, or not there.
     pub(crate) fn set(&mut self, id: u32, formula: impl FnOnce(f32) -> f32) {
         let token = id as usize;
-        match self.logits.get_mut(token) {
-            None => {}
-            Some(x) if *x == f32::NEG_INFINITY => {}
-            Some(x) if x.is_nan() || *x == f32::INFINITY => self.is_bad = true,
+        match self.logits.get(token) {
+            None | Some(f32::NEG_INFINITY) => {}
+            Some(x) if x.is_nan() || x == f32::INFINITY => self.is_bad = true,
             Some(x) => {
-                *x = formula(*x);
-                self.takes |= *x == f32::NEG_INFINITY;
+                let x = formula(x);
+                self.logits.set(token, x);
+                self.takes |= x == f32::NEG_INFINITY;
                 // NaN is the sum of infinite biases
-                if x.is_nan() || *x == f32::INFINITY {
+                if x.is_nan() || x == f32::INFINITY {
                     self.infinite = Some(self.infinite.map_or(token, |lowest| lowest.min(token)));
                 }
             }

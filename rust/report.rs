@@ -3,6 +3,7 @@
 use crate::chain::Kept;
 use crate::entropy::LogProbs;
 use crate::mirostat;
+use crate::row;
 use crate::simd::{self, Level};
 use crate::{law, logprobs};
 
@@ -49,11 +50,11 @@ pub struct Drawn {
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
     /// As it came: as many logits as the vocabulary has tokens.
-    pub given: &'a [f32],
+    pub given: row::Row<'a>,
     /// The largest of these; only read where the row as it came is to be told of.
     pub given_maximum: f32,
-    /// After masks, biases and penalties; the same slice where nothing acts.
-    pub shaped: &'a [f32],
+    /// After masks, biases and penalties; the same row where nothing acts.
+    pub shaped: row::Row<'a>,
     /// The largest of the shaped logits.
     pub maximum: f32,
 }
@@ -76,11 +77,11 @@ pub fn draw(mut kept: Kept<'_>, row: Row<'_>, is_greedy: bool, u: u64, wanted: &
     drawn.kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&mut kept, row) });
     drawn.kept = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
     drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(row, id));
-    drawn.rank = wanted.rank.then(|| logprobs::rank(row.given, id));
+    drawn.rank = wanted.rank.then(|| logprobs::rank(row.given.logits(), id));
     if wanted.logprob || wanted.surprise {
         let sum = kept.weight();
         let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), sum);
-        let x = row.shaped[id];
+        let x = row.shaped.logit(id);
         drawn.logprob = wanted.logprob.then(|| log_probs.of(x));
         drawn.surprise = wanted.surprise.then(|| mirostat::surprise(&log_probs, x));
         drawn.top = (wanted.top > 0).then(|| logprobs::best(kept, &log_probs, wanted.top));
@@ -96,10 +97,11 @@ fn mass(kept: &mut Kept<'_>, row: Row<'_>) -> f64 {
     let (level, scale) = (Level::current(), law::scale_of(kept.temperature()));
     let sum_of = |logits: &[f32]| simd::sum_weights(level, logits, row.maximum, scale);
     let sum = if kept.maximum() == row.maximum { kept.weight() } else { sum_of(kept.logits()) };
-    sum as f64 / sum_of(row.shaped) as f64
+    sum as f64 / sum_of(row.shaped.logits()) as f64
 }
 
 fn raw_logprob(row: Row<'_>, id: usize) -> f64 {
-    let sum = simd::sum_weights(Level::current(), row.given, row.given_maximum, law::scale_of(1.0));
-    LogProbs::new(row.given_maximum, 1.0, sum).of(row.given[id])
+    let given = row.given.logits();
+    let sum = simd::sum_weights(Level::current(), given, row.given_maximum, law::scale_of(1.0));
+    LogProbs::new(row.given_maximum, 1.0, sum).of(given[id])
 }

@@ -3,14 +3,16 @@
 //! That a draw changes nothing makes a failing call harmless, lets the rows of a batch be drawn side by side,
 //! and lets all of them wait for the last before any moves on.
 
-use crate::adjust::Shaping;
+use crate::adjust::{Shaped, Shaping};
 use crate::chain::{self, Kept};
 use crate::mirostat::Mirostat;
-use crate::report::{self, Drawn, Row, Wanted};
+use crate::report::{self, Drawn, Wanted};
 use crate::rng;
+use crate::row::{Row, Standing};
 use crate::scratch::Scratch;
+use crate::simd::Logits;
 use crate::state::State;
-use crate::{Error, Knobs, Step, law};
+use crate::{Error, Knobs, Step};
 
 /// What acts on a sequence until it is told otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,7 +31,7 @@ pub struct Rules {
 #[derive(Clone, Copy)]
 pub struct Turn<'a> {
     /// The logits, at least as many as the vocabulary has tokens.
-    pub row: &'a [f32],
+    pub logits: Logits<'a>,
     /// Its place in the batch.
     pub at: usize,
     /// A bitmask for this token.
@@ -68,52 +70,74 @@ impl Chain for [Step] {
     }
 }
 
-/// What the chain keeps of the row. `words` are the chance of this place; `shaped` is a buffer.
+/// `work` on what the chain keeps of the row. `words` are the chance of this place.
 ///
 /// # Errors
-/// Those of [`Shaping::apply`], [`law::check_row`] and the chain.
-pub fn keep<'a, C: Chain + ?Sized>(
+/// Those of [`Shaping::apply`], [`Row::check`] and the chain.
+pub fn keep<C: Chain + ?Sized, R>(
     rules: &Rules,
     chain: &C,
     state: &State,
-    turn: Turn<'a>,
+    turn: Turn<'_>,
     words: [u64; 4],
-    shaped: &'a mut Vec<f32>,
-    scratch: &'a mut Scratch,
-) -> Result<Kept<'a>, C::Error> {
-    let x = shape(rules, state, turn, shaped)?;
+    (shaped, scratch): (&mut Shaped, &mut Scratch),
+    work: impl FnOnce(Kept<'_>) -> R,
+) -> Result<R, C::Error> {
+    let standing = shape(rules, state, turn, shaped)?;
     let knobs = rules.knobs_at(words);
-    let mut kept = read(x, turn.at, chain, &knobs, scratch)?;
-    chain.run(&mut kept, &knobs, state.mu)?;
-    Ok(kept)
+    let result =
+        read(standing.row(), turn.at, chain, &knobs, scratch).map_err(C::Error::from).and_then(|mut kept| {
+            chain.run(&mut kept, &knobs, state.mu)?;
+            Ok(work(kept))
+        });
+    shaped.wide = standing.into_buffer();
+    result
 }
 
 /// The next token, and of it what is wanted.
 ///
 /// # Errors
-/// Those of [`keep`]; and where the row as it came is to be told of and is none, what [`law::check_row`] says.
+/// Those of [`keep`]; and where the row as it came is to be told of and is none, what [`Row::check`] says.
 pub fn draw<C: Chain + ?Sized>(
     rules: &Rules,
     chain: &C,
     state: &State,
     turn: Turn<'_>,
-    shaped: &mut Vec<f32>,
+    shaped: &mut Shaped,
     scratch: &mut Scratch,
 ) -> Result<Drawn, C::Error> {
     let words = rng::words(state.seed, state.stream, state.position());
-    let x = shape(rules, state, turn, shaped)?;
+    let vocab = state.vocab_size().min(turn.logits.len());
+    let given = Standing::plain(turn.logits.part(0, vocab), std::mem::take(&mut scratch.given));
+    let standing = shape(rules, state, turn, shaped)?;
+    // Where nothing acts the two are the same, and one copy serves both.
+    let given_row = if rules.acts_on(turn) { given.row() } else { standing.row() };
+    let result = draw_from(rules, chain, state, turn, words, (given_row, standing.row()), scratch);
+    shaped.wide = standing.into_buffer();
+    scratch.given = given.into_buffer();
+    result
+}
+
+/// The next token from the row as it came and as it was shaped.
+fn draw_from<C: Chain + ?Sized>(
+    rules: &Rules,
+    chain: &C,
+    state: &State,
+    turn: Turn<'_>,
+    words: [u64; 4],
+    (given, shaped): (Row<'_>, Row<'_>),
+    scratch: &mut Scratch,
+) -> Result<Drawn, C::Error> {
     let knobs = rules.knobs_at(words);
-    let mut kept = read(x, turn.at, chain, &knobs, scratch)?;
+    let mut kept = read(shaped, turn.at, chain, &knobs, scratch)?;
     let maximum = kept.maximum();
-    let given = &turn.row[..state.vocab_size().min(turn.row.len())];
-    let reads_another = rules.wanted.reads_given() && !std::ptr::eq(x, turn.row);
-    let given_maximum = match reads_another {
-        true => law::check_row(given).map_err(|error| error.in_row(turn.at))?,
+    let given_maximum = match rules.wanted.reads_given() && rules.acts_on(turn) {
+        true => given.check().map_err(|error| error.in_row(turn.at))?,
         false => maximum,
     };
     chain.run(&mut kept, &knobs, state.mu)?;
     let wanted = Wanted { kept: turn.kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
-    let row = Row { given, given_maximum, shaped: x, maximum };
+    let row = report::Row { given, given_maximum, shaped, maximum };
     Ok(report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
 }
 
@@ -122,6 +146,11 @@ impl Rules {
     fn knobs_at(&self, words: [u64; 4]) -> Knobs {
         self.knobs.with_xtc(rng::opens(words[rng::XTC], self.knobs.xtc_probability))
     }
+
+    /// Whether a mask, a bias or a penalty acts on this row.
+    fn acts_on(&self, turn: Turn<'_>) -> bool {
+        turn.bitmask.is_some() || !self.shaping.is_none(turn.logits.len())
+    }
 }
 
 /// The row after masks, biases and penalties.
@@ -129,25 +158,24 @@ fn shape<'a>(
     rules: &Rules,
     state: &State,
     turn: Turn<'a>,
-    shaped: &'a mut Vec<f32>,
-) -> Result<&'a [f32], Error> {
-    let Turn { row, at, bitmask, .. } = turn;
-    if bitmask.is_none() && rules.shaping.is_none(row.len()) {
-        return Ok(row);
+    shaped: &'a mut Shaped,
+) -> Result<Standing<'a>, Error> {
+    if rules.acts_on(turn) {
+        rules.shaping.apply(state.moment(turn.bitmask), turn.logits, turn.at, shaped)
+    } else {
+        Ok(Standing::plain(turn.logits, std::mem::take(&mut shaped.wide)))
     }
-    rules.shaping.apply(state.moment(bitmask), row, at, shaped)?;
-    Ok(shaped)
 }
 
 /// All of the row, before the chain.
 fn read<'a, C: Chain + ?Sized>(
-    x: &'a [f32],
+    row: Row<'a>,
     at: usize,
     chain: &C,
     knobs: &Knobs,
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
-    Kept::read(x, chain.first_scale(knobs), scratch).map_err(|error| error.in_row(at))
+    Kept::read(row, chain.first_scale(knobs), scratch).map_err(|error| error.in_row(at))
 }
 
 /// Moves on by a token that was drawn.

@@ -1,16 +1,19 @@
 //! Buffers that are kept from call to call, one set per thread.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
+use crate::adjust::Shaped;
 use crate::cuts::Buffers;
 
 /// The buffers of one row's work. What they hold between calls is unspecified.
 #[derive(Default)]
 pub struct Scratch {
-    /// A row widened or copied to contiguous float32.
+    /// A row copied to contiguous float32.
     pub row: Vec<f32>,
-    /// A row after masks, biases and penalties.
-    pub shaped: Vec<f32>,
+    /// A row as it came, as float32, if that is asked for.
+    pub given: Vec<f32>,
+    /// What masks, biases and penalties do to a row.
+    pub shaped: Shaped,
     /// Logits of the tokens still kept, in id order.
     pub xs: Vec<f32>,
     /// Their ids.
@@ -29,11 +32,11 @@ pub struct Scratch {
     pub cut: Buffers,
 }
 
-/// Runs `work` with this thread's buffers. They are taken out meanwhile: a nested use gets fresh ones.
+/// Runs `work` with this thread's buffers; a nested use gets fresh ones.
 pub fn with<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
-    thread_local!(static SCRATCH: Cell<Scratch> = Cell::default());
-    let mut scratch = SCRATCH.take();
-    let result = work(&mut scratch);
-    SCRATCH.set(scratch);
-    result
+    thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => work(&mut scratch),
+        Err(_) => work(&mut Scratch::default()),
+    })
 }

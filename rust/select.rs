@@ -8,7 +8,7 @@
 
 use crate::law;
 use crate::simd::{self, Level};
-use crate::weighed::Weighed;
+use crate::weighed::{Bracket, Weighed};
 
 /// What a prefix keeps: every logit above `logit`, and of those equal to it all up to position `last`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,10 +30,14 @@ const SHIFTS: [u32; 3] = [21, 10, 0];
 /// So few members are sorted.
 const FEW: usize = 48;
 
-/// From so many on their float weights are bisected first; and the part of the sum by which
-/// float32 sums are off at most, generously.
+/// From so many on their float weights are searched first; and the part by which float32 sums of them are off at
+/// most, generously.
 const MANY: usize = 192;
 const ROUNDED: f64 = 1e-4;
+
+/// Of more logits than this no smaller part is looked for: each step is a pass over them.
+const ENOUGH: usize = 1 << 13;
+
 /// A key that grows as the logit falls, equal for -0.0 and 0.0.
 fn descending_key(x: f32) -> u32 {
     let bits = (x + 0.0).to_bits();
@@ -64,29 +68,73 @@ pub fn cut(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut 
     cut_among(xs, weigh, (target, left), members)
 }
 
-/// The same, weighed by rint of float weights, mostly in fewer steps: a bisection over the weights' rounded sums
+/// What is known of weighed logits before they are cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The sum of the integer weights.
+    pub total: u64,
+    /// Logits between which the cut lies.
+    pub within: Bracket,
+    /// Where it may be, and a step from there on.
+    pub start: Option<(f32, f32)>,
+}
+
+impl Known {
+    /// Where all logits lie between two, these included.
+    #[must_use]
+    pub fn between(lowest: f32, highest: f32, total: u64) -> Self {
+        let (low, high) = (lowest.next_down(), highest.next_up());
+        Self { total, within: Bracket { low, below_low: 0.0, high, below_high: total as f64 }, start: None }
+    }
+
+    /// The same, and the cut is likely to be here.
+    #[must_use]
+    pub fn and_likely(self, logit: f32, step: f32) -> Self {
+        // With an open end the search goes there first.
+        let within = Bracket { below_high: f64::INFINITY, ..self.within };
+        Self { within, start: Some((logit, step)), ..self }
+    }
+}
+
+/// The same, weighed by rint of float weights, mostly in fewer steps: a search in the weights' rounded sums
 /// leaves a few members, and the exact sum above them tells whether it was right.
-pub fn cut_by_weight(xs: &[f32], weights: &[f32], target: u64, members: &mut Vec<u32>) -> Cut {
+pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut Vec<u32>) -> Cut {
+    let Weighed { xs, weights } = of;
     let weigh = |at: usize| law::integer_weight(weights[at]);
     if xs.len() > MANY {
         let level = Level::current();
-        let of = Weighed { xs, weights };
-        let (total, _) = of.mass_below(f32::INFINITY);
-        let (_, lowest) = of.mass_below(f32::NEG_INFINITY);
-        let highest = simd::maximum(level, xs).logit;
-        let below = total - target as f64;
-        let bounds = (lowest.next_down(), highest.next_up());
-        let (low, _) = of.enclose(below - total * ROUNDED, bounds, None);
-        let (_, high) = of.enclose(below + total * ROUNDED, bounds, None);
-        let above = simd::sum_above(level, xs, weights, high);
-        members.clear();
-        simd::positions_between(level, xs, (low, high), members);
+        let total = known.total as f64;
+        let below = (total - target as f64).max(1.0);
+        let mut found = known.within;
+        // As near as leaves a few of equal weights. Where they are light and many: then once more, from what is known.
+        let share = total / xs.len().min(ENOUGH) as f64;
+        let mut nearly = share.min(below / FEW as f64) * (FEW / 3) as f64;
+        for start in [known.start, None, None] {
+            (found, nearly) = (bracket(&of, below, nearly, found, start), nearly / FEW as f64);
+            members.clear();
+            simd::positions_between(level, xs, (found.low, found.high.next_down()), members);
+            if members.len() < 4 * MANY {
+                break;
+            }
+        }
+        let above = simd::sum_above(level, xs, weights, found.high.next_down());
         let inside: u64 = members.iter().map(|at| weigh(*at as usize)).sum();
         if above < target && target - above <= inside {
             return cut_among(xs, weigh, (target, target - above), members);
         }
     }
     cut(xs, weigh, target, members)
+}
+
+/// Logits between which the mass below exceeds `below`, however the sums were rounded.
+fn bracket(of: &Weighed<'_>, below: f64, nearly: f64, within: Bracket, start: Option<(f32, f32)>) -> Bracket {
+    let lower = of.enclose(below * (1.0 - ROUNDED), nearly, within, start);
+    if lower.below_high >= below * (1.0 + ROUNDED) {
+        return lower;
+    }
+    let within = Bracket { low: lower.high, below_low: lower.below_high, ..within };
+    let upper = of.enclose(below * (1.0 + ROUNDED), nearly, within, start);
+    Bracket { high: upper.high, below_high: upper.below_high, ..lower }
 }
 
 /// The cut among members, which stand in the order of positions: all of what is above them, of the target, is
@@ -109,25 +157,32 @@ fn cut_among(
         let found = find(&bins, &mut left);
         members.retain(|&at| digit(at) == found);
     }
-    let weigh = |place: usize, members: &[u32]| weigh(members[place] as usize);
-    let mut place = 0;
     if members.len() > FEW {
         // Many of one logit, by position already.
-        place = place_among_equals(left, weigh(0, members), members.len());
-        left -= place as u64 * weigh(0, members);
-    } else {
-        members.sort_unstable_by(|&a, &b| law::order((xs[a as usize], a), (xs[b as usize], b)));
-        while place + 1 < members.len() && weigh(place, members) < left {
-            left -= weigh(place, members);
-            place += 1;
-        }
+        let weight = weigh(members[0] as usize);
+        let place = place_among_equals(left, weight, members.len());
+        let last = members[place] as usize;
+        return Cut { logit: xs[last], last, mass: target - left + (place as u64 + 1) * weight };
     }
-    let last = members[place] as usize;
-    Cut { logit: xs[last], last, mass: target - left + weigh(place, members) }
+    // The law's order as one integer: its comparison is a single instruction, and needs no branch.
+    let mut order = [0_u64; FEW];
+    let order = &mut order[..members.len()];
+    for (place, &at) in order.iter_mut().zip(members.iter()) {
+        *place = u64::from(descending_key(xs[at as usize])) << 32 | u64::from(at);
+    }
+    order.sort_unstable();
+    let at = |place: usize| order[place] as u32 as usize;
+    let mut place = 0;
+    while place + 1 < order.len() && weigh(at(place)) < left {
+        left -= weigh(at(place));
+        place += 1;
+    }
+    let last = at(place);
+    Cut { logit: xs[last], last, mass: target - left + weigh(last) }
 }
 
 /// The lowest and the highest logit.
-fn span(xs: &[f32]) -> (f32, f32) {
+pub fn span(xs: &[f32]) -> (f32, f32) {
     xs.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
         (if x < low { x } else { low }, if x > high { x } else { high })
     })

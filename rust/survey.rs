@@ -18,10 +18,20 @@
 //!
 //! Together Z is in Zf * 2**-s * (1 +- eps) * 2**43 +- (V / 2 + 2), with Zf the sum of the cells and
 //! eps = (ROUGH_ERROR + 1.73e-7 + 22u + ln 2 * u * (3 log2 V + |s|)) * 1.0001 + 1e-9, some 6e-6.
+//!
+//! The row is read where it stands. A forbidden logit weighs 0 there, and so does one that a penalty has changed: what
+//! it weighs now is added to its cell afterwards, which then is a sum of its 16 logits like any other, in another
+//! order.
+//!
+//! **With a list.** Where the exact weight of some logits is known, that of the others is left. Theirs differs from the
+//! rough one by the parts above, of B, the sum of their a alone; only the rounding of sums, 15u where the cells are
+//! added in float64, is one of Zf. The mean of |Y| under a / B is at most log2 V - log2 B, so the sum of a |Y| is at most
+//! B log2 V + 0.54.
 
 use std::f64::consts::LN_2;
 
 use crate::law;
+use crate::row::{MOST_OF_PART, Row};
 use crate::simd::{self, Level, ROUGH_ERROR, Surveyed};
 
 /// What one read has told of a row. Its cells stand in the buffer that was given to it.
@@ -37,7 +47,7 @@ pub struct Survey {
 }
 
 /// Logits from which the maximum is guessed.
-const GUESS: usize = 1 << 10;
+const GUESS: usize = MOST_OF_PART;
 
 /// Logits that are looked at to tell a flat row, and the part of them from which on it is one.
 const LOOK: usize = 1 << 8;
@@ -49,24 +59,34 @@ const FARTHEST: f32 = 4_194_304.0;
 /// Sums beyond this are of a guess that is too low.
 const LARGEST: f64 = 1e30;
 
+/// More than 3 ln 2 * u * 0.54: what the exponents of logits beside a list can add to their weight.
+const ENTROPY: f64 = 1e-7;
+
+/// Half a unit in the last place of 1.
+const U: f64 = 1.0 / (1_u64 << 24) as f64;
+
 /// A little less than any weight that is computed as 1 or more: twice the rough error and some.
 const LITTLE_LESS: f32 = 1.0 - 1e-5;
 
 impl Survey {
     /// Surveys a row at the temperature of this scale, with the maximum of its first logits for a guess. None where
     /// a NaN or +inf is in it, or the guess is of no use.
-    pub fn of(row: &[f32], scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
-        let first = &row[..row.len().min(GUESS)];
-        Self::with_guess(row, simd::maximum(Level::current(), first).logit, scale, cells)
+    pub fn of(row: Row<'_>, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
+        let guess =
+            row.with_part(0..row.len().min(GUESS), |first| simd::maximum(Level::current(), first).logit);
+        Self::with_guess(row, guess, scale, cells)
     }
 
     /// [`Self::of`] with a guess of the maximum.
-    pub fn with_guess(row: &[f32], guess: f32, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
+    pub fn with_guess(row: Row<'_>, guess: f32, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
         let shift = -(guess * scale).round_ties_even();
         if shift.is_nan() || shift.abs() > FARTHEST {
             return None;
         }
-        let Surveyed { sum, top } = simd::survey(Level::current(), row, scale, shift, cells);
+        let (level, source) = (Level::current(), row.source());
+        let found = simd::survey(level, source, scale, shift, cells);
+        let Surveyed { sum, top } =
+            simd::add_to_cells(level, source, row.changes(), scale, shift, cells, found);
         // Also for a NaN. The guess itself weighs about 1, unless its weight is lost to a large k.
         (0.25..LARGEST).contains(&sum).then_some(Self { scale, shift, sum, top })
     }
@@ -79,16 +99,21 @@ impl Survey {
 
     /// The row's maximum.
     #[must_use]
-    pub fn maximum(&self, row: &[f32], cells: &[f32]) -> f32 {
-        simd::maximum_from_cells(Level::current(), row, cells, self.top / 16.0 * LITTLE_LESS)
+    pub fn maximum(&self, row: Row<'_>, cells: &[f32]) -> f32 {
+        let hot = self.top / 16.0 * LITTLE_LESS;
+        let maximum = simd::maximum_from_cells(Level::current(), row.source(), cells, hot);
+        row.changes().iter().fold(maximum, |largest, (_, x)| largest.max(*x))
     }
 
     /// eps, for the row's maximum and length.
     fn error(&self, s: f64, vocab: usize) -> f64 {
-        const U: f64 = 1.0 / (1_u64 << 24) as f64;
+        self.error_of_weights(s, vocab) + 22.0 * U * 1.0001 + 1e-9
+    }
+
+    /// The part of eps that the weights make, and not their sums.
+    fn error_of_weights(&self, s: f64, vocab: usize) -> f64 {
         let log2_vocab = f64::from(vocab.ilog2() + 1);
-        let exponents = LN_2 * U * (3.0 * log2_vocab + s.abs());
-        (ROUGH_ERROR + 1.73e-7 + 22.0 * U + exponents) * 1.0001 + 1e-9
+        (ROUGH_ERROR + 1.73e-7 + LN_2 * U * (3.0 * log2_vocab + s.abs())) * 1.0001
     }
 
     /// m * c - k, for the row's maximum.
@@ -106,6 +131,31 @@ impl Survey {
         (((sum * (1.0 - error) - slack) as u64).max(1), (sum * (1.0 + error) + slack) as u64 + 1)
     }
 
+    /// The same where some logits are listed, the sum of whose integer weights is known: a narrower one, since only what
+    /// is not listed is unknown.
+    #[must_use]
+    pub fn sum_with_listed(
+        &self,
+        maximum: f32,
+        vocab: usize,
+        listed: &[f32],
+        mass: u64,
+        cells: &[f32],
+    ) -> (u64, u64) {
+        let level = Level::current();
+        let s = self.offset(maximum);
+        let sum = simd::sum_wide(level, cells);
+        let rest = sum - simd::sum_rough_weights(level, listed, self.scale, self.shift);
+        let unit = exp2(s);
+        let error = (15.0 * U * 1.0001 + 1e-9) * sum + ENTROPY * unit;
+        let part = self.error_of_weights(s, vocab);
+        let slack = vocab as f64 / 2.0 + 2.0;
+        let scaled = law::UNIT as f64 / unit;
+        let low = ((rest - error) * (1.0 - part) * scaled - slack) as u64; // 0 where it is negative
+        let high = (rest + error) * (1.0 + part) * scaled + slack;
+        (mass + low, mass + high as u64 + 1)
+    }
+
     /// The token that chance `u` draws from the whole row, or None where the interval cannot tell. `weights` is a
     /// buffer.
     ///
@@ -114,7 +164,7 @@ impl Survey {
     #[must_use]
     pub fn draw(
         &self,
-        row: &[f32],
+        row: Row<'_>,
         maximum: f32,
         u: u64,
         cells: &[f32],
@@ -123,9 +173,11 @@ impl Survey {
         let slack = (row.len() + 4) as f64 / law::UNIT as f64 * 1.01;
         let margin = self.sum * (2.0 * self.error(self.offset(maximum), row.len()) + slack);
         let mass = u as f64 / 2.0_f64.powi(64) * self.sum;
-        let (block, before) = simd::block_at_mass(Level::current(), row, cells, mass);
+        let (block, before) = simd::block_at_mass(Level::current(), row.source(), cells, mass);
         weights.resize(block.len(), 0.0);
-        simd::store_rough_weights(Level::current(), &row[block.clone()], self.scale, self.shift, weights);
+        row.with_part(block.clone(), |logits| {
+            simd::store_rough_weights(Level::current(), logits, self.scale, self.shift, weights);
+        });
         let mut sum = before;
         for (token, weight) in block.zip(weights.iter()) {
             let below = sum;
@@ -155,15 +207,16 @@ impl Survey {
 /// Whether the row's first logits weigh about the same, so that most of the row may have to be kept: the number of
 /// equal weights that would vary as much as theirs is a part of their number.
 #[must_use]
-pub fn looks_flat(row: &[f32], scale: f32) -> bool {
-    let first = &row[..row.len().min(LOOK)];
-    let level = Level::current();
-    let mut weights = [0.0; LOOK];
-    let weights = &mut weights[..first.len()];
-    simd::store_weights(level, first, simd::maximum(level, first).logit, scale, weights);
-    let sum = f64::from(simd::sum_below(level, first, weights, f32::INFINITY).0);
-    let squares = f64::from(simd::sum_squares_below(level, first, weights, f32::INFINITY));
-    sum * sum > FLAT * first.len() as f64 * squares
+pub fn looks_flat(row: Row<'_>, scale: f32) -> bool {
+    row.with_part(0..row.len().min(LOOK), |first| {
+        let level = Level::current();
+        let mut weights = [0.0; LOOK];
+        let weights = &mut weights[..first.len()];
+        simd::store_weights(level, first, simd::maximum(level, first).logit, scale, weights);
+        let sum = f64::from(simd::sum_below(level, first, weights, f32::INFINITY).0);
+        let squares = f64::from(simd::sum_squares_below(level, first, weights, f32::INFINITY));
+        sum * sum > FLAT * first.len() as f64 * squares
+    })
 }
 
 /// 2**y to within 1e-13, by the series, for |y| up to some hundreds.

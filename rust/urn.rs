@@ -1,6 +1,7 @@
 //! Draws from a kept set by its integer weights, with and without replacement.
 
 use crate::law;
+use crate::row::Row;
 use crate::select::Cut;
 use crate::simd::{self, Level};
 use crate::survey::Survey;
@@ -11,7 +12,7 @@ const BLOCK: usize = simd::SUMMED;
 /// The kept tokens of a row, ready to be drawn from.
 pub struct Urn<'a> {
     /// The kept logits in id order, -inf among them.
-    logits: &'a [f32],
+    logits: Row<'a>,
     /// Their ids; their places where there are none.
     ids: Option<&'a [u32]>,
     /// What keeps a part of the logits, if not all are kept.
@@ -33,7 +34,7 @@ pub struct Urn<'a> {
 impl<'a> Urn<'a> {
     /// An urn of these logits, which are not yet weighed; `weights` and `sums` are buffers.
     pub(crate) fn new(
-        logits: &'a [f32],
+        logits: Row<'a>,
         ids: Option<&'a [u32]>,
         maximum: f32,
         scale: f32,
@@ -52,7 +53,7 @@ impl<'a> Urn<'a> {
 
     /// What a cut keeps of a row, with the sums of its weights over blocks.
     pub(crate) fn of_prefix(
-        row: &'a [f32],
+        row: Row<'a>,
         cut: Cut,
         maximum: f32,
         scale: f32,
@@ -67,15 +68,9 @@ impl<'a> Urn<'a> {
     /// Weighs the logits, if nobody has.
     fn weigh(&mut self) {
         if self.sums.is_empty() {
-            simd::sum_blocks(Level::current(), self.logits, self.maximum, self.scale, self.sums);
+            simd::sum_blocks(Level::current(), self.logits.logits(), self.maximum, self.scale, self.sums);
             self.total = self.sums.iter().sum();
         }
-    }
-
-    /// The weight left.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.total
     }
 
     /// The token that chance `u` draws: the first in id order whose cumulative weight exceeds
@@ -86,8 +81,16 @@ impl<'a> Urn<'a> {
         {
             return token;
         }
-        self.weigh();
-        let (place, _) = self.find(u);
+        let place = if self.sums.is_empty() && self.logits.len() <= BLOCK {
+            // A single block is weighed and summed in one go.
+            self.weights.resize(self.logits.len(), 0.0);
+            let (level, logits) = (Level::current(), self.logits.logits());
+            let total = simd::store_and_sum_weights(level, logits, self.maximum, self.scale, self.weights);
+            self.walk(law::draw(u, total)).0
+        } else {
+            self.weigh();
+            self.find(u).0
+        };
         self.ids.map_or(place, |ids| ids[place] as usize)
     }
 
@@ -124,7 +127,8 @@ impl<'a> Urn<'a> {
             block += 1;
         }
         let from = block * BLOCK;
-        let logits = &self.logits[from..self.logits.len().min(from + BLOCK)];
+        let logits = self.logits.logits();
+        let logits = &logits[from..logits.len().min(from + BLOCK)];
         self.weights.resize(logits.len(), 0.0);
         simd::store_weights(Level::current(), logits, self.maximum, self.scale, self.weights);
         if let Some(cut) = self.cut {
@@ -137,6 +141,12 @@ impl<'a> Urn<'a> {
         for (place, _) in self.taken.get(block).into_iter().flatten() {
             self.weights[place - from] = 0.0;
         }
+        let (at, weight) = self.walk(rest);
+        (from + at, weight)
+    }
+
+    /// The place among the block's weights where their sum exceeds `rest`, and the weight there.
+    fn walk(&self, mut rest: u64) -> (usize, u64) {
         let mut at = 0;
         let mut weight = law::integer_weight(self.weights[at]);
         while at + 1 < self.weights.len() && rest >= weight {
@@ -144,6 +154,6 @@ impl<'a> Urn<'a> {
             at += 1;
             weight = law::integer_weight(self.weights[at]);
         }
-        (from + at, weight)
+        (at, weight)
     }
 }

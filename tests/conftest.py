@@ -1,5 +1,10 @@
 """Fixtures for every test."""
 
+import os
+
+# Before NumPy is there: on more threads a small product waits longer for a busy machine than it takes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 import rheostat
 import rheostat.reference

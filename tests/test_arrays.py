@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 import tracemalloc
+import warnings
 import weakref
 
 import ml_dtypes
@@ -379,3 +380,39 @@ def test_arrays_may_change_their_shape_while_a_call_runs():
         done.set()
         thread.join()
     same_bits(rheostat.top_k(x, 0), x)
+
+
+CHANGES = [("shape", (2, 8)), ("dtype", np.float64), ("dtype", np.int8)]
+
+
+@pytest.mark.parametrize(("attribute", "value"), CHANGES)
+def test_a_row_that_an_argument_changes_is_refused(attribute, value):
+    """A knob may run Python code between the look at a short row and the work on it."""
+    row = np.zeros(16, np.float32)
+
+    class Meddler:
+        def __array__(self, dtype=None, copy=None):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # NumPy advises against it
+                setattr(row, attribute, value)
+            return np.array(0.5)
+
+    message = "logits must stay as they are during a call, got an array that was changed meanwhile"
+    with pytest.raises(rheostat.KnobError, match=message):
+        rheostat.sample(row, temperature=Meddler(), seed=1)
+    again = row.reshape(-1).view(np.float32)
+    assert rheostat.softmax(again, out=again).tolist() == [1 / 16] * 16  # nobody reads it any more
+
+
+def test_a_callable_may_give_a_row_another_shape():
+    """While a callable of the chain runs, the row is read through a view of its own."""
+    row = np.arange(16, dtype=np.float32)
+
+    def meddle(ids, logits, probabilities):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            row.shape = (4, 4)
+        return ids[-2:]
+
+    assert rheostat.kept(row, chain=(meddle,)).tolist() == [14, 15]
+    assert row.shape == (4, 4)

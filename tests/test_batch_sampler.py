@@ -10,7 +10,7 @@ import pytest
 import rheostat
 from hypothesis import given
 from hypothesis import strategies as st
-from rheostat import KnobError, LogitsError, SamplingParams, Token, reference
+from rheostat import LAW, KnobError, LogitsError, SamplingParams, Token, reference
 from sampler_strategy import VOCAB, few, histories, ids, kinds, masks, row, seeds, settled, two
 from support import outcome
 
@@ -152,7 +152,7 @@ def test_a_handle_is_never_used_again(api):
 
 def test_what_is_beyond_all_handles_is_no_sequence_s(api):
     batch, _ = two(api)
-    batch.__setstate__((2**63 - 1, ()))
+    batch.__setstate__((LAW, 2**63 - 1, ()))
     assert [batch.add(SamplingParams()) for _ in range(3)] == [2**63 - 1, 2**63, 2**63 + 1]
     for handle in (-1, 2**64 - 1, 2**64, 2**70):
         with pytest.raises(KnobError, match="handle must be of a sequence in this batch, got"):

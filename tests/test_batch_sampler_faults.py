@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import rheostat
-from rheostat import KnobError, LogitsError, SamplingParams, reference
+from rheostat import LAW, KnobError, LogitsError, SamplingParams, reference
 from sampler_strategy import two
 from support import outcome
 
@@ -115,19 +115,25 @@ FAULTS = {
     "params of no kind": lambda b, x: b.set_params(0, {}),
     "restore of no bytes": lambda b, x: b.restore(0, b"RHEO"),
     "a state of no batch": lambda b, x: b.__setstate__((1, 2)),
-    "a state with a later handle": lambda b, x: b.__setstate__((0, ((0, SamplingParams(), b.snapshot(0)),))),
-    "a state whose handles are at their end": lambda b, x: b.__setstate__((2**64 - 1, ())),
-    "a state whose handles were never reached": lambda b, x: b.__setstate__((2**63, ())),
-    "a state beyond all handles": lambda b, x: b.__setstate__((2**64, ())),
-    "a state with a list": lambda b, x: b.__setstate__((0, [])),
-    "a state with bytes": lambda b, x: b.__setstate__((0, b"")),
-    "a state that is a list": lambda b, x: b.__setstate__([0, ()]),
-    "a state of a bool": lambda b, x: b.__setstate__((True, ())),
-    "a state of a number of NumPy's": lambda b, x: b.__setstate__((np.int64(0), ())),
-    "a state with a list in it": lambda b, x: b.__setstate__((1, ([0, SamplingParams(), b.snapshot(0)],))),
-    "a state with a handle of NumPy's": lambda b, x: b.__setstate__(
-        (1, ((np.int64(0), SamplingParams(), b.snapshot(0)),))
+    "a state with a later handle": lambda b, x: b.__setstate__(
+        (LAW, 0, ((0, SamplingParams(), b.snapshot(0)),))
     ),
+    "a state whose handles are at their end": lambda b, x: b.__setstate__((LAW, 2**64 - 1, ())),
+    "a state whose handles were never reached": lambda b, x: b.__setstate__((LAW, 2**63, ())),
+    "a state beyond all handles": lambda b, x: b.__setstate__((LAW, 2**64, ())),
+    "a state with a list": lambda b, x: b.__setstate__((LAW, 0, [])),
+    "a state with bytes": lambda b, x: b.__setstate__((LAW, 0, b"")),
+    "a state that is a list": lambda b, x: b.__setstate__([LAW, 0, ()]),
+    "a state of a bool": lambda b, x: b.__setstate__((LAW, True, ())),
+    "a state of a number of NumPy's": lambda b, x: b.__setstate__((LAW, np.int64(0), ())),
+    "a state with a list in it": lambda b, x: b.__setstate__(
+        (LAW, 1, ([0, SamplingParams(), b.snapshot(0)],))
+    ),
+    "a state with a handle of NumPy's": lambda b, x: b.__setstate__(
+        (LAW, 1, ((np.int64(0), SamplingParams(), b.snapshot(0)),))
+    ),
+    "a state of another law": lambda b, x: b.__setstate__((LAW + 1, 0, ())),
+    "a state of no law": lambda b, x: b.__setstate__((0, ())),
 }
 
 

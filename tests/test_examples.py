@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rheostat
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -60,11 +61,60 @@ def test_a_wide_beam_finds_the_most_probable_texts_of_all():
     assert found[0].logprob == pytest.approx(texts[wanted[0]], rel=1e-6)
 
 
+def test_the_own_loop_writes_what_generate_writes():
+    from bigrams import TEXT, bigram_logits
+    from own_loop import write
+
+    model = bigram_logits(TEXT)
+    table = rheostat.TokenTable.from_bytes([bytes([byte]) for byte in range(256)])
+    knobs = {"temperature": 0.8, "min_p": 0.05, "frequency_penalty": 0.1}
+    for seed in range(5):
+        params = rheostat.SamplingParams(**knobs, seed=seed, max_tokens=50, stop=".")
+        done = rheostat.generate(lambda ids: model[ids[-1]], list(b"the "), params, table=table).run()
+        assert write(model, b"the ", seed=seed, most=50, stop=".") == done.text
+
+
+def test_the_server_gives_each_request_the_text_that_it_gets_alone():
+    from batch_server import DEFAULTS, REQUESTS, TABLE, Server, serve
+    from bigrams import TEXT, bigram_logits
+
+    model = bigram_logits(TEXT)
+    requests = [(name, body | {"seed": i}) for i, (name, body) in enumerate(REQUESTS)]
+    ended = serve(Server(model, places=2), requests)
+    assert ended == serve(Server(model, places=5), requests[::-1])
+    assert ended.pop("dee") == ("", "top_p must be in (0, 1], got 1.5")
+    for name, body in requests:
+        if name in ended:
+            params, rest = rheostat.SamplingParams.from_openai(body, defaults=DEFAULTS)
+            prompt = list(rest["prompt"].encode())
+            done = rheostat.generate(lambda ids: model[ids[-1]], prompt, params, table=TABLE).run()
+            assert ended[name] == (done.text, done.finish_reason)
+
+
+def test_a_bad_row_of_the_server_ends_one_request_alone():
+    from batch_server import Server, serve
+    from bigrams import TEXT, bigram_logits
+
+    model = bigram_logits(TEXT)
+    model[ord("x")] = np.nan
+    requests = [(name, {"prompt": name, "seed": 3, "max_tokens": 5}) for name in ("the", "x")]
+    ended = serve(Server(model, places=2), requests)
+    assert ended["x"][1] == "logits must be finite or -inf, got nan at row 1, token 0"
+    assert ended["the"] == serve(Server(model, places=1), requests[:1])["the"]
+
+
 @pytest.mark.parametrize(
     ("name", "argument", "said"),
-    [("perplexity.py", "the cat sat.", "perplexity "), ("beam_search.py", "the ", "the ")],
+    [
+        ("perplexity.py", "the cat sat.", "perplexity "),
+        ("beam_search.py", "the ", "the "),
+        ("own_loop.py", "the ", "the "),
+        ("batch_server.py", "", "dee  '' (top_p must be in (0, 1], got 1.5)"),
+        ("reproduce.py", "", "the logits are equal, so the sampler"),
+        ("read_explanation.py", "The default is", "top_p=0.5 drops it"),
+    ],
 )
 def test_the_example_runs(name, argument, said):
-    command = [sys.executable, str(EXAMPLES / name), argument]
+    command = [sys.executable, str(EXAMPLES / name), *filter(None, [argument])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert said in done.stdout

@@ -1,6 +1,5 @@
-"""The model in the box: its parts by themselves, its training in small, and the weights that are shipped."""
+"""The model in the box: its parts by themselves, and the weights that are shipped."""
 
-import dataclasses
 import doctest
 import itertools
 import math
@@ -14,12 +13,20 @@ import numpy as np
 import pytest
 import rheostat
 from rheostat import lab
-from rheostat.lab import network, ngram, optimiser, text, train, vocabulary
+from rheostat.lab import (
+    corpus,
+    knobs,
+    network,
+    ngram,
+    optimiser,
+    schedules,
+    text,
+    train,
+    training,
+    vocabulary,
+)
 
 MIXED = "Naïve café, 東京 🙂 Ελλάδα\r\n\tعربي \x00 end  \ufeff नमस्ते __init__ 3.14"
-SMALL = train.TrainingKnobs(
-    vocabulary_size=300, embedding_size=16, hidden_size=32, batch_size=8, window=8, epochs=40, warmup_steps=10
-)
 WHO, DOES, WHAT = (
     ("old cat", "small dog", "man"),
     ("sees", "hears", "finds"),
@@ -44,7 +51,8 @@ def documents():
 # The network
 
 
-def test_gradients_equal_finite_differences():
+@pytest.mark.parametrize(("dropout", "input_dropout"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.2), (0.3, 0.2)])
+def test_gradients_equal_finite_differences(dropout, input_dropout):
     rng = np.random.default_rng(3)
     p = {name: value.astype(np.float64) for name, value in network.initial(11, 4, 5, rng).items()}
     for name in ("b", "c"):
@@ -53,7 +61,9 @@ def test_gradients_equal_finite_differences():
     h = rng.normal(size=(3, 5)) * 0.5
 
     def run():  # the same masks each time
-        return network.loss_and_gradients(p, ids, targets, h, 0.3, 0.2, np.random.default_rng(4))
+        return network.loss_and_gradients(
+            p, ids, targets, h, dropout, input_dropout, np.random.default_rng(4)
+        )
 
     gradients = run().gradients
     assert gradients.keys() == p.keys()
@@ -153,13 +163,35 @@ def test_every_tenth_document_is_held_out():
 
 def test_another_text_is_refused_in_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(text, "sources", lambda: ["This is the text of some other Python."])
-    assert train.main(["--epochs", "1"]) == 2
+    assert train.main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(
         "the model in the box is made from the text that Python 3.11.7 carries, and that of this"
     )
     assert err.count("\n") == 1
+
+
+def test_the_box_is_trained_measured_and_described(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(text, "frozen", lambda: ENGLISH)
+    small = {"vocabulary_size": 280, "embedding_size": 8, "hidden_size": 16, "batch_size": 4, "epochs": 2}
+    monkeypatch.setattr(train, "KNOBS", train.KNOBS.replace(**small))
+    assert train.main(["--out", str(tmp_path / "weights.npz")]) == 1  # far from what the true text gives
+    made = lab.load(tmp_path / "weights.npz")
+    again = training.train_text(ENGLISH, train.KNOBS).model
+    for name, value in again.parameters.items():
+        np.testing.assert_array_equal(made.parameters[name], value)
+    trained_on, held_out = text.split(ENGLISH)
+    assert made.info["bits_per_byte_of_n_grams"]["3"] == pytest.approx(
+        ngram.KneserNey(trained_on, 3).bits_per_byte(held_out), abs=1e-4
+    )
+    assert made.info["bits_per_byte_trained_on"] == pytest.approx(
+        corpus.bits_per_byte(made.parameters, made.vocabulary, trained_on), abs=1e-3
+    )
+    assert set(lab.load().info) <= set(made.info)
+    out, err = capsys.readouterr()
+    assert re.search(r"held-out bits per byte; the model in the box: 1\.6", out)
+    assert [line[:7] for line in err.splitlines()] == ["epoch 1", "epoch 2", "the sam"]
 
 
 def test_n_grams_are_a_distribution():
@@ -169,60 +201,6 @@ def test_n_grams_are_a_distribution():
         assert total == pytest.approx(1)
     uniform = ngram.KneserNey([], 3).bits_per_byte(["abc"])
     assert uniform == pytest.approx(math.log2(257) * 4 / 3)
-
-
-# Training
-
-
-def test_a_short_run_lowers_the_loss_and_a_seed_repeats_it():
-    words = vocabulary.Vocabulary(vocabulary.learn(ENGLISH, SMALL.vocabulary_size - 257))
-    seen = []
-    p = train.train(SMALL, words, ENGLISH, seen.append)
-    assert [at.step for at in seen] == list(range(1, seen[-1].steps + 1))
-    assert seen[-1].loss < 0.7 * seen[0].loss
-    again = train.train(SMALL, words, ENGLISH)
-    other = train.train(dataclasses.replace(SMALL, seed=2), words, ENGLISH)
-    for name, value in p.items():
-        assert value.dtype == np.float32
-        np.testing.assert_array_equal(value, again[name])
-        assert not np.array_equal(value, other[name])
-    untrained = network.initial(len(words), SMALL.embedding_size, SMALL.hidden_size, np.random.default_rng(1))
-    bits = [train.bits_per_byte(weights, words, ENGLISH) for weights in (untrained, p)]
-    assert bits[1] < 0.7 * bits[0]
-
-
-@pytest.mark.parametrize(
-    ("knob", "value", "rule"),
-    [
-        ("learning_rate", 0.0, "above 0 and finite"),
-        ("learning_rate", float("nan"), "above 0 and finite"),
-        ("weight_decay", -0.1, "at least 0 and finite"),
-        ("dropout", 1.0, "in [0, 1)"),
-        ("vocabulary_size", 256, "in [257, 65536]"),
-        ("batch_size", 0, "at least 1"),
-        ("seed", -1, "at least 0"),
-    ],
-)
-def test_a_knob_out_of_range_is_named(knob, value, rule):
-    with pytest.raises(rheostat.KnobError) as caught:
-        train.TrainingKnobs(**{knob: value})
-    assert str(caught.value) == f"{knob} must be {rule}, got {value}"
-    assert caught.value.argument == knob
-
-
-def test_a_text_too_short_for_one_update_is_an_error():
-    with pytest.raises(ValueError, match="a text of 3 tokens is too short: one update reads 72"):
-        train.train(SMALL, vocabulary.Vocabulary([]), ["ab"])
-
-
-def test_progress_is_told_on_stderr(capsys):
-    meter = train.Meter(bytes_per_token=2.0)
-    for step in range(1, 21):
-        meter(train.Progress(step, 20, math.log(16), 0.001, step * 100))
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 10
-    assert "step 20/20  loss 2.773  2.000 bits per byte  rate 0.001" in err.splitlines()[-1]
 
 
 def test_a_model_is_saved_and_loaded(tmp_path):
@@ -240,10 +218,26 @@ def test_a_model_is_saved_and_loaded(tmp_path):
     np.testing.assert_allclose(lab.load(tmp_path / "again.npz")(ids), after(ids), atol=1e-4)
 
 
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_file_without_a_model_is_told_in_one_sentence(tmp_path, content):
+    path = tmp_path / "file.npz"
+    if content is None:
+        np.savez(path, state=np.zeros(3))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"^{re.escape(str(path))} holds no model that rheostat has trained$"
+    ):
+        lab.load(path)
+
+
 # The weights that are shipped
 
 
-@pytest.mark.parametrize("module", [lab, lab.model, vocabulary, network, optimiser, text, ngram, train])
+@pytest.mark.parametrize(
+    "module",
+    [lab, lab.model, vocabulary, network, optimiser, schedules, knobs, corpus, training, text, ngram, train],
+)
 def test_examples_in_docstrings_run(module):
     assert doctest.testmod(module).failed == 0
 
@@ -255,7 +249,8 @@ def test_importing_rheostat_does_not_import_the_lab():
 
 
 def test_the_model_describes_itself(model):
-    assert model.info["knobs"] == dataclasses.asdict(train.TrainingKnobs())
+    assert train.are_of(train.KNOBS, model.info)
+    assert lab.TrainingKnobs.from_dict(model.info["knobs"]).hidden_size == 512
     assert model.info["command"] == "python -m rheostat.lab.train"
     assert model.info["text_sha256"] == text.FROZEN_SHA256
     assert model.info["parameters"] == sum(value.size for value in model.parameters.values())
@@ -319,7 +314,7 @@ def test_an_id_out_of_range_is_an_error_that_changes_nothing(model, id):
 def test_held_out_bits_per_byte_are_as_stated_and_below_those_of_n_grams(model, documents):
     trained_on, held_out = text.split(documents)
     assert vocabulary.learn(trained_on, 767) == model.vocabulary.merges
-    found = train.bits_per_byte(model.parameters, model.vocabulary, held_out)
+    found = corpus.bits_per_byte(model.parameters, model.vocabulary, held_out)
     stated, n_grams = model.info["bits_per_byte"], model.info["bits_per_byte_of_n_grams"]
     assert found == pytest.approx(stated, abs=0.001)
     assert ngram.KneserNey(trained_on, 5).bits_per_byte(held_out) == pytest.approx(n_grams["5"], abs=0.0001)
@@ -333,7 +328,7 @@ def test_the_bits_are_those_of_the_model_as_it_is_called(model, documents):
         ids = [*model.encode(document), model.eos_token_id]
         rows = np.stack([model(ids[:count]) for count in range(len(ids))])
         bits -= rheostat.logprobs(rows, ids).logprobs.sum() / math.log(2)
-    as_one_stream = train.bits_per_byte(model.parameters, model.vocabulary, held_out)
+    as_one_stream = corpus.bits_per_byte(model.parameters, model.vocabulary, held_out)
     assert bits / text.bytes_of(held_out) == pytest.approx(as_one_stream, rel=0.05)
 
 

@@ -1,6 +1,10 @@
 """A batch is its rows: each behaves as a matcher of its own."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import rheostat
 from hypothesis import given
 from hypothesis import strategies as st
 from stop_cases import cases, checked
@@ -96,3 +100,34 @@ def test_batches_of_ids_and_of_nothing(api):
     empty = api.StopSet(["a"]).batch(0)
     assert (len(empty), empty.feed([]), empty.hits.tolist()) == (0, [], [])
     assert len(api.StopBatch([], 0)) == 0
+
+
+def test_a_piece_that_is_safe_is_given_back_as_it_came():
+    """The very str, and for a token's id the one str that stands for its text: no text is made twice."""
+    batch = rheostat.StopSet(["END"]).batch(2)
+    piece = "".join(["ordi", "nary"])
+    assert batch.feed([piece, "E"])[0] is piece
+    table = rheostat.TokenTable.from_bytes(["caf\u00e9".encode(), b"\xc3", b"", None])
+    first, again = (batch.feed_ids([0], table, rows=[0])[0] for _ in range(2))
+    assert first == "caf\u00e9"
+    assert first is again
+    given = [batch.feed_ids([id], table, rows=[0]) for id in (1, 0, 2, 3)]
+    assert given == [[""], ["\ufffdcaf\u00e9"], [""], [""]]
+    as_bytes = rheostat.StopSet([b"END"]).batch(1)
+    assert [as_bytes.feed_ids([id], table) for id in (0, 1)] == [["caf\u00e9".encode()], [b"\xc3"]]
+
+
+def test_threads_share_a_batch_and_a_fresh_table():
+    """The str of a token is made outside of the batch's lock: nobody waits for it and the interpreter."""
+    tokens = [f"token {id}".encode() for id in range(200)]
+    batch = rheostat.StopSet(["END"]).batch(4)
+    table = rheostat.TokenTable.from_bytes(tokens)
+    start = threading.Barrier(4)
+
+    def feed(row):
+        start.wait()
+        return [batch.feed_ids([id], table, rows=[row])[0] for id in range(200)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for given in pool.map(feed, range(4)):
+            assert given == [token.decode() for token in tokens]

@@ -70,7 +70,7 @@ def test_many_threads_sample_with_the_same_rows_and_params():
 
 
 def misused(use, position, wanted, refusal="must not be used again during a call"):
-    """Two threads use one object: each call gives the next token or the error; none is lost or drawn twice."""
+    """Two threads use one object: each call gives the next token or the error; none is lost, none twice."""
     found = []
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:

@@ -294,7 +294,7 @@ class Sampler:
     def restore(self, state: bytes) -> None: ...
     def __setstate__(self, state: bytes) -> None: ...
 
-_BatchState = tuple[int, tuple[tuple[int, SamplingParams, bytes], ...]]
+_BatchState = tuple[int, int, tuple[tuple[int, SamplingParams, bytes], ...]]
 
 @final
 class BatchSampler:

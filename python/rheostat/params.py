@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import KnobError
+from rheostat.law_version import check_law
 from rheostat.params_breakers import breaker_ids
 from rheostat.params_fields import KNOBS, checked_fields, steps_of, without_mirostat
 from rheostat.params_json import dumps, loads
 from rheostat.params_others import FromOthers
 from rheostat.params_request import in_callers_words
 from rheostat.reference.chain import Step
+from rheostat.reference.law import LAW
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -196,7 +198,7 @@ class SamplingParams(FromOthers):
         return f"{type(self).__name__}({shown})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self._changes())
+        return _restored, (type(self), LAW, self._changes())
 
     def _changes(self) -> dict[str, Any]:
         """What differs from the defaults, in the order of the fields."""
@@ -219,6 +221,7 @@ def require(params: Any, name: str = "params") -> SamplingParams:
     return params
 
 
-def _restored(params: type[SamplingParams], changes: Mapping[str, Any]) -> SamplingParams:
+def _restored(params: type[SamplingParams], law: int, changes: Mapping[str, Any]) -> SamplingParams:
     """Unpickled by keyword, so that every field is checked and a field added later has its default."""
+    check_law(law)
     return params(**changes)

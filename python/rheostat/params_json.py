@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rheostat.errors import KnobError
+from rheostat.law_version import check_law
 from rheostat.reference.law import LAW
 
 LONGEST_KEY = 20  # digits; Python reads no int of thousands
@@ -31,10 +32,7 @@ def loads(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
         raise KnobError(f"text must be JSON, got {error}", "text", text) from None
     if not isinstance(found, dict):
         raise KnobError(f"text must be a JSON object, got {type(found).__name__}", "text", text)
-    law = found.pop("law", None)
-    if isinstance(law, bool) or law != LAW:
-        message = f"law must be {LAW}, the version of the numeric law that this library follows, got {law!r}"
-        raise KnobError(message, "law", law)
+    check_law(found.pop("law", None))
     unknown = [name for name in found if name not in names]
     if unknown:
         shown = ", ".join(map(repr, unknown))

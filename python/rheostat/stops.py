@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from rheostat.law_version import check_law
 
 
 class StopHit(NamedTuple):
@@ -23,6 +25,14 @@ class StopHit(NamedTuple):
     """Where it ends: start plus its length."""
     discarded: int
     """How many bytes or ids of the piece in which it completed come after it."""
+
+
+def restored(
+    stop_set: type[Any], law: int, stops: tuple[Any, ...], kind: str, tie: str, include: bool
+) -> Any:
+    """The StopSet of a pickle."""
+    check_law(law)
+    return stop_set(stops, kind=kind, tie=tie, include=include)
 
 
 StopHit.__module__ = "rheostat"

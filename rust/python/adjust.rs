@@ -29,24 +29,24 @@ impl Adjustments {
         if keywords.is_empty() {
             return Ok(Self { each: None, vocab: PerRow::One(width) });
         }
-        let number = |name, rule, off| numbers(name, rule, &keywords.given(name)?, off, shape);
-        let count = |name, rule| counts(name, rule, &keywords.given(name)?, shape);
-        let optional = |name, rule| optional_counts(name, rule, &keywords.given(name)?, shape);
+        let number = |name, rule, off| numbers(name, rule, &keywords.given(name), off, shape);
+        let count = |name, rule| counts(name, rule, &keywords.given(name), shape);
+        let optional = |name, rule| optional_counts(name, rule, &keywords.given(name), shape);
 
         let vocab_size = optional("vocab_size", masks::VOCAB_SIZE)?;
-        let vocab = vocabularies(py, &vocab_size, &keywords.given("vocab_size")?, shape.count, width)?;
+        let vocab = vocabularies(py, &vocab_size, &keywords.given("vocab_size"), shape.count, width)?;
         let bounds = Bounds { shape, width, vocab };
         macro_rules! list {
             ($of:ident, $name:literal) => {
-                match keywords.get($name)? {
-                    Some(value) => lists::$of($name, &value, &bounds)?,
+                match keywords.get($name) {
+                    Some(value) => lists::$of($name, value, &bounds)?,
                     None => PerRow::One(None),
                 }
             };
         }
         let allowed_token_ids = list!(ids, "allowed_token_ids");
-        let bitmask = match keywords.get("bitmask")? {
-            Some(words) => bitmask("bitmask", &words, &bounds)?,
+        let bitmask = match keywords.get("bitmask") {
+            Some(words) => bitmask("bitmask", words, &bounds)?,
             None => PerRow::One(None),
         };
         let banned_token_ids = list!(ids, "banned_token_ids");
@@ -64,7 +64,7 @@ impl Adjustments {
         let off = Dry::default();
         let dry_multiplier = number("dry_multiplier", dry::MULTIPLIER, off.multiplier)?;
         let dry_base = number("dry_base", dry::BASE, off.base)?;
-        let dry_allowed_length = match keywords.get("dry_allowed_length")? {
+        let dry_allowed_length = match keywords.get("dry_allowed_length") {
             Some(_) => count("dry_allowed_length", dry::LENGTH)?,
             None => PerRow::One(off.allowed_length),
         };

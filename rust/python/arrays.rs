@@ -23,25 +23,26 @@ use crate::simd::StandardFloats;
 
 /// Logits as given: (vocab,) or (batch, vocab).
 pub struct Logits<'py> {
-    source: Source<'py>,
+    pub(super) source: Source<'py>,
     /// The array whose memory was given, where it is one: `out` may overlap it.
-    memory: Option<Bound<'py, PyUntypedArray>>,
-    is_row: bool,
-    rows: usize,
-    vocab: usize,
+    pub(super) memory: Option<Bound<'py, PyUntypedArray>>,
+    pub(super) is_row: bool,
+    pub(super) rows: usize,
+    pub(super) vocab: usize,
     /// Whoever has logits computes with them: every number of a call but these and its knobs comes out of them.
-    #[allow(dead_code)] // it acts as it goes
-    floats: StandardFloats,
+    pub(super) _floats: StandardFloats,
 }
 
 /// Each array is a view of our own: whoever has the caller's array may change its shape meanwhile, and
 /// rust-numpy's book of borrows, kept by shape, would not find it again.
-enum Source<'py> {
+pub(super) enum Source<'py> {
     F32(PyReadonlyArray2<'py, f32>),
     F64(PyReadonlyArray2<'py, f64>),
     F16(PyReadonlyArray2<'py, half::f16>),
     Bf16(PyReadonlyArray2<'py, u16>),
     Tensor(Tensor<'py>),
+    /// A short row, contiguous, that is only borrowed while it is read: see [`Logits::extract_brief`].
+    Brief(Bound<'py, PyUntypedArray>),
     /// No rows, or rows that are read from `out`.
     Nothing,
 }
@@ -94,7 +95,7 @@ impl<'py> Logits<'py> {
             Source::F16(array) => Cells::F16(array.as_array()),
             Source::Bf16(array) => Cells::Bf16(array.as_array()),
             Source::Tensor(tensor) => tensor.cells().unwrap_or_else(nothing),
-            Source::Nothing => nothing(),
+            Source::Brief(_) | Source::Nothing => nothing(),
         };
         Rows::new(cells)
     }
@@ -129,7 +130,7 @@ impl<'py> Logits<'py> {
             _ if is_plain(plain, dtype.byteorder(), kind) => Source::of(plain, kind, [rows, vocab])?,
             _ => Source::of(&copied(plain, kind)?, kind.copied(), [rows, vocab])?,
         };
-        Ok(Self { source, memory: Some(plain.clone()), is_row, rows, vocab, floats })
+        Ok(Self { source, memory: Some(plain.clone()), is_row, rows, vocab, _floats: floats })
     }
 
     fn from_list(list: &Bound<'py, PyAny>, floats: StandardFloats) -> PyResult<Self> {
@@ -157,7 +158,7 @@ impl<'py> Logits<'py> {
             return Self::from_array(&array, floats);
         }
         let (is_row, rows, vocab) = check_shape(object.py(), tensor.shape())?;
-        Ok(Self { source: Source::Tensor(tensor), memory: None, is_row, rows, vocab, floats })
+        Ok(Self { source: Source::Tensor(tensor), memory: None, is_row, rows, vocab, _floats: floats })
     }
 }
 
@@ -192,15 +193,18 @@ fn borrow<'py, T: Element>(
     shape: [usize; 2],
 ) -> PyResult<PyReadonlyArray2<'py, T>> {
     let view = array.cast::<PyArrayDyn<T>>()?.reshape(shape)?;
-    view.try_into_readonly().map_err(|_| {
-        let message = "logits must not be the out of a call that still runs, got an array in use";
-        knob_error(array.py(), message.to_owned(), "logits", "an array in use")
-    })
+    view.try_into_readonly().map_err(|_| in_use(array.py()))
+}
+
+/// The borrow is refused.
+pub(super) fn in_use(py: Python<'_>) -> PyErr {
+    let message = "logits must not be the out of a call that still runs, got an array in use";
+    knob_error(py, message.to_owned(), "logits", "an array in use")
 }
 
 /// Whether Rust can view the memory: native, aligned, in whole elements. Strides that are all zero, one
 /// element repeated, are what rust-numpy's book of borrows divides by.
-fn is_plain(array: &Bound<'_, PyUntypedArray>, byteorder: u8, kind: Kind) -> bool {
+pub(super) fn is_plain(array: &Bound<'_, PyUntypedArray>, byteorder: u8, kind: Kind) -> bool {
     let partial = match kind {
         Kind::F64 => 7, // on some systems NumPy calls a float64 aligned at multiples of 4
         Kind::F32 => 3,

@@ -1,6 +1,5 @@
 //! `BatchSampler`: many sequences. Check, take the lock, draw for all rows side by side, then let all move on.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,28 +9,25 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
-use super::batch_step::{
-    SavedSequence, draw_rows, given_handles, handle_in, marks, saved_sequences, stranger, tokens,
-};
+use super::batch_step::{draw_rows, marks, tokens};
 use super::bitmask::RowMasks;
-use super::errors::knob_error;
+use super::errors::{check_law, knob_error};
+use super::handles::{
+    SavedBatch, SavedSequence, Sequences, given_handles, handle_in, named, saved_batch, stranger,
+};
 use super::knobs::{Given, Shape};
 use super::sampler::{check_width, lock, try_lock};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
 use super::stop_input::{Name, flag};
+use crate::adjust::Shaped;
+use crate::law::LAW;
 use crate::sampler::Turn;
 use crate::scratch::Scratch;
+use crate::simd;
 
 /// Adds the class to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyBatchSampler>()
-}
-
-/// The sequences by their handles, which grow: their order is that of addition.
-#[derive(Default)]
-struct Sequences {
-    slots: BTreeMap<u64, Slot>,
-    next: u64,
 }
 
 /// Many sequences, which come and go, drawn for together.
@@ -77,34 +73,6 @@ impl PyBatchSampler {
             None => Err(stranger(handle.py(), "handle", handle)),
         }
     }
-}
-
-/// The sequences of the rows: those named, each once, or all.
-fn named(
-    sequences: &Sequences,
-    handles: Option<&[(u64, Bound<'_, PyAny>)]>,
-    rows: usize,
-    py: Python<'_>,
-) -> PyResult<Vec<u64>> {
-    let Some(handles) = handles else {
-        let count = sequences.slots.len();
-        if count == rows {
-            return Ok(sequences.slots.keys().copied().collect());
-        }
-        let message = format!("logits must have one row for each of {count} sequences, got {rows}");
-        return Err(knob_error(py, message, "logits", rows));
-    };
-    let mut seen = HashSet::with_capacity(handles.len());
-    for (key, given) in handles {
-        if !sequences.slots.contains_key(key) {
-            return Err(stranger(py, "handles", given));
-        }
-        if !seen.insert(*key) {
-            let message = format!("handles must name each sequence once, got {key} twice");
-            return Err(knob_error(py, message, "handles", *key));
-        }
-    }
-    Ok(handles.iter().map(|(key, _)| *key).collect())
 }
 
 #[pymethods]
@@ -188,8 +156,8 @@ impl PyBatchSampler {
         let mut sequences = self.lock()?;
         let keys = named(&sequences, handles.as_deref(), rows, py)?;
         let slots: Vec<&Slot> = keys.iter().map(|key| &sequences.slots[key]).collect();
-        let draw = |at: usize, row: &[f32], shaped: &mut Vec<f32>, scratch: &mut Scratch| {
-            let drawn = slots[at].draw(Turn { row, at, bitmask: masks[at], kept }, shaped, scratch);
+        let draw = |at: usize, logits: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
+            let drawn = slots[at].draw(Turn { logits, at, bitmask: masks[at], kept }, shaped, scratch);
             drawn.map_err(|failure| failure.noted(at, keys[at]))
         };
         let results = draw_rows(py, &logits, &slots, marks, draw)?;
@@ -290,23 +258,24 @@ impl PyBatchSampler {
         self.count.load(Relaxed)
     }
 
-    /// (the next handle, (handle, params, snapshot) of each sequence).
+    /// (LAW, the next handle, (handle, params, snapshot) of each sequence).
     fn __getstate__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let sequences = self.lock()?;
         let one = |(handle, slot): (&u64, &Slot)| (*handle, slot.params(py), slot.snapshot(py));
         let all = PyTuple::new(py, sequences.slots.iter().map(one).collect::<Vec<_>>())?;
-        (sequences.next, all).into_bound_py_any(py)
+        (LAW, sequences.next, all).into_bound_py_any(py)
     }
 
     fn __setstate__<'py>(&self, state: &Bound<'py, PyAny>) -> PyResult<()> {
-        let Some((next, all)) = saved_sequences(state) else {
+        let Some(SavedBatch { law, next, sequences }) = saved_batch(state) else {
             let message = "state must be one that BatchSampler.__getstate__ gave, got another".to_owned();
             return Err(knob_error(state.py(), message, "state", "another"));
         };
+        check_law(&law)?;
         let slot_of = |(key, params, saved): SavedSequence<'py>| {
             Ok((key, Slot::from_snapshot(&params, self.vocab_size, &saved)?))
         };
-        let slots = all.into_iter().map(slot_of).collect::<PyResult<_>>()?;
+        let slots = sequences.into_iter().map(slot_of).collect::<PyResult<_>>()?;
         let mut sequences = self.lock()?;
         let before = std::mem::replace(&mut *sequences, Sequences { slots, next });
         self.count.store(sequences.slots.len(), Relaxed);

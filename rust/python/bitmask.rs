@@ -8,8 +8,9 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::arrays::as_array;
 use super::errors::{knob_error, type_error};
+use super::ids::items;
 use super::knobs::{PerRow, Shape, type_name};
-use super::lists::{Bounds, Column, items};
+use super::lists::{Bounds, Column};
 
 /// int32 words (words,) for every row or (batch, words), as xgrammar and llguidance pack them.
 pub fn bitmask(name: &str, value: &Bound<'_, PyAny>, bounds: &Bounds) -> Column<Arc<[i32]>> {

@@ -4,23 +4,53 @@ use pyo3::prelude::*;
 
 use super::adjust::Adjustments;
 use super::arrays::Logits;
-use super::chain::{Chain, Hot, knobs_of};
+use super::chain::{Chain, knobs_of};
 use super::chance::{Chance, Chances, Source};
 use super::errors::{knob_error, to_python};
-use super::keywords::Keywords;
-use super::knobs::{Given, PerRow, Shape};
+use super::keywords::Arguments;
+use super::knobs::{PerRow, Shape};
+use super::rows::Rows;
 use super::{WORTH_DETACHING, detach_if, signals};
+use crate::adjust::Shaped;
 use crate::chain::Kept;
+use crate::row::{Row, Standing};
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step};
+use crate::{Error, Knobs, Step, simd};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
     pub logits: Logits<'py>,
     pub shape: Shape,
-    pub adjustments: Adjustments,
+    rules: Rules,
+}
+
+/// What acts on the rows. Knows nothing of Python, as long as no callable is asked.
+struct Rules {
+    width: usize,
+    adjustments: Adjustments,
     knobs: PerRow<Knobs>,
     chain: Chain,
+}
+
+impl Rules {
+    /// `work` on a row after masks, biases and penalties.
+    fn shaped<R>(
+        &self,
+        at: usize,
+        given: simd::Logits<'_>,
+        shaped: &mut Shaped,
+        scratch: &mut Scratch,
+        work: impl FnOnce(ShapedRow<'_>) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let standing = match self.adjustments.row(at, self.width) {
+            None => Standing::plain(given, std::mem::take(&mut shaped.wide)),
+            Some(adjustment) => adjustment.apply(given, at, shaped)?,
+        };
+        let (x, knobs) = (standing.row(), self.knobs.get(at));
+        let result = work(ShapedRow { at, x, maximum: None, knobs, chain: &self.chain, scratch });
+        shaped.wide = standing.into_buffer();
+        result
+    }
 }
 
 /// Why a row has no result.
@@ -52,10 +82,10 @@ impl Failure {
 }
 
 /// A row after masks, biases and penalties.
-pub struct Shaped<'a> {
+pub struct ShapedRow<'a> {
     /// Its place in the batch.
     pub at: usize,
-    pub x: &'a [f32],
+    pub x: Row<'a>,
     /// Its maximum, from the first look on.
     maximum: Option<f32>,
     knobs: Knobs,
@@ -63,7 +93,7 @@ pub struct Shaped<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Shaped<'_> {
+impl ShapedRow<'_> {
     /// Whether chance lets XTC act on this row.
     pub fn opens(&self, chance: Chance) -> bool {
         chance.opens(self.knobs.xtc_probability)
@@ -100,19 +130,20 @@ impl Shaped<'_> {
 }
 
 impl<'py> Call<'py> {
-    pub fn new(
-        logits: &Bound<'py, PyAny>,
-        hot: &Hot<'py>,
-        chain: &Given<'py>,
-        keywords: &Keywords<'py>,
-    ) -> PyResult<Self> {
-        let py = logits.py();
-        let logits = Logits::extract(logits)?;
+    #[inline]
+    pub fn new(py: Python<'py>, logits: Logits<'py>, arguments: &Arguments<'py>) -> PyResult<Self> {
+        let Arguments { chain, hot, keywords } = arguments;
         let shape = Shape { count: logits.rows(), is_row: logits.is_row() };
         let knobs = knobs_of(shape, hot, keywords)?;
-        let adjustments = Adjustments::new(py, shape, logits.vocab(), keywords)?;
+        let width = logits.vocab();
+        let adjustments = Adjustments::new(py, shape, width, keywords)?;
         let chain = Chain::new(chain, &knobs, shape)?;
-        Ok(Self { logits, shape, adjustments, knobs, chain })
+        Ok(Self { logits, shape, rules: Rules { width, adjustments, knobs, chain } })
+    }
+
+    /// Each row's vocabulary: the ids that may be asked for.
+    pub fn vocab(&self) -> &PerRow<usize> {
+        self.rules.adjustments.vocab()
     }
 
     /// A chance for each row, or for each token wanted of a single one.
@@ -132,7 +163,7 @@ impl<'py> Call<'py> {
     }
 
     fn has_xtc(&self) -> bool {
-        self.knobs.set_in_any(Step::Xtc, self.shape)
+        self.rules.knobs.set_in_any(Step::Xtc, self.shape)
     }
 
     /// `work` on every row, over threads where it pays; the error of the lowest row that has one. With a
@@ -142,22 +173,27 @@ impl<'py> Call<'py> {
         &self,
         py: Python<'py>,
         more: usize,
-        work: impl Fn(Shaped<'_>) -> Result<R, Failure> + Sync,
+        work: impl Fn(ShapedRow<'_>) -> Result<R, Failure> + Sync,
     ) -> PyResult<Vec<R>> {
-        let vocab = self.logits.vocab();
-        let (knobs, adjustments, chain) = (&self.knobs, &self.adjustments, &self.chain);
-        let results: Result<_, Failure> =
-            map_rows(py, &self.logits, more, chain.calls(), |at, given, shaped, scratch| {
-                let x = match adjustments.row(at, vocab) {
-                    None => given,
-                    Some(adjustment) => {
-                        adjustment.apply(given, at, shaped)?;
-                        shaped.as_slice()
-                    }
-                };
-                work(Shaped { at, x, maximum: None, knobs: knobs.get(at), chain, scratch })
-            })?;
+        let rules = &self.rules;
+        let work = |at, given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
+            rules.shaped(at, given, shaped, scratch, &work)
+        };
+        let results: Result<_, Failure> = map_rows(py, &self.logits, more, rules.chain.calls(), work)?;
         results.map_err(|failure| failure.into_python(py))
+    }
+
+    /// The same for the only row.
+    pub fn row<R: Send>(
+        &self,
+        py: Python<'py>,
+        work: impl Fn(ShapedRow<'_>) -> Result<R, Failure> + Sync,
+    ) -> PyResult<R> {
+        let rules = &self.rules;
+        let work = |given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
+            rules.shaped(0, given, shaped, scratch, &work)
+        };
+        map_row(py, &self.logits, rules.chain.calls(), work).map_err(|failure| failure.into_python(py))
     }
 }
 
@@ -170,7 +206,7 @@ pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     logits: &Logits<'_>,
     more: usize,
     calls: bool,
-    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+    work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> PyResult<C> {
     map_some(py, logits, (0..logits.rows()).collect(), more, calls, work)
 }
@@ -182,26 +218,54 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     places: Vec<usize>,
     more: usize,
     calls: bool,
-    work: impl Fn(usize, &[f32], &mut Vec<f32>, &mut Scratch) -> Result<R, Failure> + Sync,
+    work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
 ) -> PyResult<C> {
-    let rows = logits.view();
-    let (count, vocab) = (places.len(), logits.vocab());
-    let one = |at: usize, scratch: &mut Scratch| {
-        let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
-        let result = work(at, rows.row(at, &mut row), &mut shaped, scratch);
-        (scratch.row, scratch.shaped) = (row, shaped);
-        result.map_err(|failure| match failure {
-            Failure::Law(error) => Failure::Law(rows.restore(error.in_row(at))),
-            raised => raised,
-        })
-    };
+    let count = places.len();
+    let vocab = logits.vocab();
     let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
+    let lent = match logits.lend(calls || detaches) {
+        Ok(lent) => lent,
+        Err(error) => return Ok(std::iter::once(Err(error.into())).collect()),
+    };
+    let rows = lent.rows();
+    let one = |at: usize| {
+        let work = |row: simd::Logits<'_>, shaped: &mut _, scratch: &mut _| work(at, row, shaped, scratch);
+        with_row(&rows, at, work)
+    };
     if calls || (count == 1 && !detaches) {
-        Ok(places.into_iter().map(|at| scratch::with(|scratch| one(at, scratch))).collect())
+        Ok(places.into_iter().map(one).collect())
     } else {
-        detach_if(py, detaches, || {
-            let one = |at| scratch::with(|scratch| one(at, scratch));
-            Ok(signals::map_rows(places, vocab, one)?.into_iter().collect())
-        })
+        detach_if(py, detaches, || Ok(signals::map_rows(places, vocab, one)?.into_iter().collect()))
     }
+}
+
+/// The same for the only row.
+pub fn map_row<R: Send>(
+    py: Python<'_>,
+    logits: &Logits<'_>,
+    calls: bool,
+    work: impl FnOnce(simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Send,
+) -> Result<R, Failure> {
+    let detaches = !calls && logits.vocab() >= WORTH_DETACHING;
+    let lent = logits.lend(calls || detaches)?;
+    let rows = lent.rows();
+    detach_if(py, detaches, || with_row(&rows, 0, work))
+}
+
+/// `work` on a row, and its error as one about the logits as they were given.
+fn with_row<R>(
+    rows: &Rows<'_>,
+    at: usize,
+    work: impl FnOnce(simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let result = scratch::with(|scratch| {
+        let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
+        let result = work(rows.logits(at, &mut row), &mut shaped, scratch);
+        (scratch.row, scratch.shaped) = (row, shaped);
+        result
+    });
+    result.map_err(|failure| match failure {
+        Failure::Law(error) => Failure::Law(rows.restore(error.in_row(at))),
+        raised => raised,
+    })
 }

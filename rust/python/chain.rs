@@ -50,7 +50,7 @@ pub fn knobs_of(shape: Shape, hot: &Hot<'_>, keywords: &Keywords<'_>) -> PyResul
     number("min_p", knobs::MIN_P, &hot.min_p, |knobs, p| knobs.min_p = p)?;
     if !keywords.is_empty() {
         for (name, rule, put) in NUMBERS {
-            number(name, rule, &keywords.given(name)?, put)?;
+            number(name, rule, &keywords.given(name), put)?;
         }
     }
     all.put(top_k, |knobs, k| knobs.top_k = k);
@@ -94,6 +94,8 @@ pub enum Link {
 
 /// The order of the filters.
 pub struct Chain {
+    /// The steps of a preset, which come first.
+    preset: &'static [Step],
     links: Vec<Link>,
     calls: bool,
 }
@@ -124,14 +126,14 @@ impl Chain {
             }
         }
         let calls = links.iter().any(|link| matches!(link, Link::Call(_)));
-        Ok(Self { links, calls })
+        Ok(Self { preset: &[], links, calls })
     }
 
     /// A preset, and after it what is set but not named by it.
-    fn preset(steps: &[Step], knobs: &PerRow<Knobs>, shape: Shape) -> Self {
+    fn preset(preset: &'static [Step], knobs: &PerRow<Knobs>, shape: Shape) -> Self {
         let after = Step::AFTER.into_iter();
-        let after = after.filter(|step| !steps.contains(step) && knobs.set_in_any(*step, shape));
-        Self { links: steps.iter().copied().chain(after).map(Link::Step).collect(), calls: false }
+        let after = after.filter(|step| knobs.set_in_any(*step, shape) && !preset.contains(step));
+        Self { preset, links: after.map(Link::Step).collect(), calls: false }
     }
 
     /// Whether a Python callable stands in it.
@@ -172,7 +174,7 @@ impl Chain {
             });
             calls |= name.is_none();
         }
-        Ok(Self { links, calls })
+        Ok(Self { preset: &[], links, calls })
     }
 
     /// The scale at which top-p, or the draw, is the first to look at a row, if it is.
@@ -181,11 +183,12 @@ impl Chain {
             Link::Step(step) => Some(*step),
             Link::Call(_) | Link::Mirostat => None,
         });
-        if self.calls { None } else { first_scale(steps, knobs) }
+        if self.calls { None } else { first_scale(self.preset.iter().copied().chain(steps), knobs) }
     }
 
     /// Runs it over what is kept; `mu` is mirostat's.
     pub fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> PyResult<()> {
+        self.preset.iter().for_each(|step| kept.take(*step, knobs));
         for link in &self.links {
             match link {
                 Link::Step(step) => kept.take(*step, knobs),

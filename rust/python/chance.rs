@@ -42,7 +42,7 @@ impl Chance {
 
 /// A chance for each row, or for each token wanted of a single row.
 pub struct Chances {
-    pub each: Vec<Chance>,
+    pub each: PerRow<Chance>,
     /// Whether the result is an array.
     pub many: bool,
 }
@@ -67,7 +67,7 @@ impl Chances {
     pub fn per_row(py: Python<'_>, source: &Source<'_>, shape: Shape, decides: bool) -> PyResult<Self> {
         let chances = Self::new(py, source, shape, decides)?;
         if shape.is_row && chances.many {
-            let got = chances.each.len();
+            let got = chances.all().len();
             let message = format!(
                 "seed, stream and position must be one integer for one row of logits, got shape ({got},)"
             );
@@ -104,21 +104,44 @@ impl Chances {
         let at = |words: &Option<Words<'_, '_>>, row| {
             words.as_ref().map_or(0, |words| words.values.get(row) as u64)
         };
-        let each = (0..count).map(|row| {
+        let of_row = |row| {
             if u.is_some() {
                 return Ok(Chance::Word(at(&u, row)));
             }
             let seed = if seed.is_none() && decides { fresh_seed()? } else { at(&seed, row) };
             Ok(Chance::Place { seed, stream: at(&stream, row), position: at(&position, row) })
-        });
-        Ok(Self { each: each.collect::<PyResult<_>>()?, many: !shape.is_row || first_length.is_some() })
+        };
+        let each = match count {
+            1 => PerRow::One(of_row(0)?),
+            _ => PerRow::Each((0..count).map(of_row).collect::<PyResult<_>>()?),
+        };
+        Ok(Self { each, many: !shape.is_row || first_length.is_some() })
     }
-}
 
-impl Chances {
+    /// All of them.
+    pub fn all(&self) -> &[Chance] {
+        match &self.each {
+            PerRow::One(chance) => std::slice::from_ref(chance),
+            PerRow::Each(chances) => chances,
+        }
+    }
+
+    /// The row's.
+    pub fn of(&self, row: usize) -> Chance {
+        self.all()[row]
+    }
+
+    /// The only one, where the result is no array.
+    pub fn single(&self) -> Option<Chance> {
+        match &self.each {
+            PerRow::One(chance) if !self.many => Some(*chance),
+            _ => None,
+        }
+    }
+
     /// Whether there is a stream for each of `items` items behind every row's own.
     pub fn check_room_for(&self, py: Python<'_>, items: i128) -> PyResult<()> {
-        for chance in &self.each {
+        for chance in self.all() {
             if let Chance::Place { stream, .. } = chance
                 && i128::from(*stream) > (1 << 64) - items
             {

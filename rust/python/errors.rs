@@ -61,6 +61,12 @@ pub fn named(py: Python<'_>, error: PyErr, name: &str) -> PyErr {
     }
 }
 
+/// Refuses what was stored under another law.
+pub fn check_law(law: &Bound<'_, PyAny>) -> PyResult<()> {
+    law.py().import("rheostat.law_version")?.call_method1("check_law", (law,))?;
+    Ok(())
+}
+
 /// A wrong type: one sentence, as everywhere.
 pub fn type_error(message: impl Into<String>) -> PyErr {
     PyTypeError::new_err(message.into())

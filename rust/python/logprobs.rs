@@ -3,15 +3,15 @@
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::PyType;
 
+use super::arrays::Logits;
 use super::call::Call;
-use super::chain::Hot;
 use super::chance::Source;
 use super::errors::{knob_error, type_error};
-use super::keywords::Keywords;
+use super::ids::{id, id_list, is_sequence, items};
+use super::keywords::{Arguments, with_knobs};
 use super::knobs::{Given, PerRow, check, integer_of, plain, type_name};
-use super::lists::{id, id_list, is_sequence, items};
 use crate::law::MAX_VOCAB;
 use crate::logprobs as core;
 
@@ -20,35 +20,32 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(logprobs, module)?)
 }
 
-/// Log-probabilities and ranks of given tokens under the chain, and the best `top`; no result has the size of the
-/// vocabulary.
-///
-/// Args:
-///     logits: as in `softmax`.
-///     token_ids: for one row an id or (n,) ids; for a batch (batch,), one for each row, or (batch, n).
-///     top: how many of the best kept tokens are listed, at most 1048576.
-///     seed, stream, position: as in `kept`.
-///     prompt_ids, output_ids, chain and the knobs: as in `sample`. Without any, what is told is the row's own
-///         `log_softmax`.
-///
-/// Returns:
-///     Logprobs(logprobs, ranks, top_ids, top_logprobs). The first two, float64 and int64, have the shape of the
-///     ids: ln p = (x - m) / T - ln S among the kept tokens, -inf for others, and 1 + the place by logit, then by
-///     id, after masks and penalties. The others are (top,) or (batch, top); where fewer tokens are kept they
-///     end with id -1 at -inf.
-///
-/// Raises:
-///     KnobError, LogitsError, TypeError: as in `sample`, and for ids outside the vocabulary.
-///
-/// >>> import rheostat
-/// >>> found = rheostat.logprobs([1.0, 3.0, 2.0], [1, 2], top=1, top_k=1)
-/// >>> found.logprobs, found.ranks, found.top_ids
-/// (array([  0., -inf]), array([1, 2]), array([1]))
-#[pyfunction]
-#[pyo3(signature = (logits, token_ids, /, *, top=Given(None), seed=Given(None), stream=Given(None),
-                    position=Given(None), chain=Given(None), temperature=Given(None), top_k=Given(None),
-                    top_p=Given(None), min_p=Given(None), **further),
-       text_signature = "(logits, token_ids, /, *, top=0, seed=None, stream=0, position=0, prompt_ids=(), \
+with_knobs! {
+    /// Log-probabilities and ranks of given tokens under the chain, and the best `top`; no result has the size of the
+    /// vocabulary.
+    ///
+    /// Args:
+    ///     logits: as in `softmax`.
+    ///     token_ids: for one row an id or (n,) ids; for a batch (batch,), one for each row, or (batch, n).
+    ///     top: how many of the best kept tokens are listed, at most 1048576.
+    ///     seed, stream, position: as in `kept`.
+    ///     prompt_ids, output_ids, chain and the knobs: as in `sample`. Without any, what is told is the row's own
+    ///         `log_softmax`.
+    ///
+    /// Returns:
+    ///     Logprobs(logprobs, ranks, top_ids, top_logprobs). The first two, float64 and int64, have the shape of the
+    ///     ids: ln p = (x - m) / T - ln S among the kept tokens, -inf for others, and 1 + the place by logit, then by
+    ///     id, after masks and penalties. The others are (top,) or (batch, top); where fewer tokens are kept they
+    ///     end with id -1 at -inf.
+    ///
+    /// Raises:
+    ///     KnobError, LogitsError, TypeError: as in `sample`, and for ids outside the vocabulary.
+    ///
+    /// >>> import rheostat
+    /// >>> found = rheostat.logprobs([1.0, 3.0, 2.0], [1, 2], top=1, top_k=1)
+    /// >>> found.logprobs, found.ranks, found.top_ids
+    /// (array([  0., -inf]), array([1, 2]), array([1]))
+    #[text_signature = "(logits, token_ids, /, *, top=0, seed=None, stream=0, position=0, prompt_ids=(), \
                          output_ids=(), chain='vllm', temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, \
                          typical_p=1.0, epsilon_cutoff=0.0, eta_cutoff=0.0, top_h=0.0, top_n_sigma=0.0, \
                          xtc_threshold=0.1, xtc_probability=0.0, vocab_size=None, allowed_token_ids=None, \
@@ -56,9 +53,12 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
                          min_tokens=0, eos_token_id=None, stop_token_ids=None, logit_bias=None, \
                          sequence_bias=None, repetition_penalty=1.0, frequency_penalty=0.0, \
                          presence_penalty=0.0, penalty_last_n=None, dry_multiplier=0.0, dry_base=1.75, \
-                         dry_allowed_length=2, dry_penalty_last_n=None, dry_sequence_breakers=None)")]
-#[allow(clippy::too_many_arguments)] // the knobs are keywords in Python
-fn logprobs<'py>(
+                         dry_allowed_length=2, dry_penalty_last_n=None, dry_sequence_breakers=None)"]
+    fn logprobs(logits, token_ids; top, seed, stream, position) => logprobs_of
+}
+
+#[allow(clippy::too_many_arguments)] // most are keywords in Python
+fn logprobs_of<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,
     token_ids: &Bound<'py, PyAny>,
@@ -66,23 +66,16 @@ fn logprobs<'py>(
     seed: Given<'py>,
     stream: Given<'py>,
     position: Given<'py>,
-    chain: Given<'py>,
-    temperature: Given<'py>,
-    top_k: Given<'py>,
-    top_p: Given<'py>,
-    min_p: Given<'py>,
-    further: Option<&Bound<'py, PyDict>>,
+    knobs: Arguments<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let hot = Hot { temperature, top_k, top_p, min_p };
-    let keywords = Keywords::new("logprobs", further)?;
-    let call = Call::new(logits, &hot, &chain, &keywords)?;
+    let call = Call::new(py, Logits::extract_brief(logits)?, &knobs)?;
     let wanted = Wanted::extract(token_ids, &call)?;
     let top = count_of(&top)?;
     let chances = call.chance_per_row(py, &Source { seed, stream, position, u: Given(None) })?;
     let found = call.rows(py, 0, |mut row| {
         let ids = &wanted.ids[row.at];
-        let ranks = core::ranks(row.x, ids);
-        let (logprobs, best) = core::logprobs(row.keep(row.opens(chances.each[row.at]))?, ids, top);
+        let ranks = core::ranks(row.x.logits(), ids);
+        let (logprobs, best) = core::logprobs(row.keep(row.opens(chances.of(row.at)))?, ids, top);
         Ok((logprobs, ranks, best))
     })?;
 
@@ -137,7 +130,7 @@ struct Wanted {
 impl Wanted {
     fn extract(given: &Bound<'_, PyAny>, call: &Call<'_>) -> PyResult<Self> {
         const NAME: &str = "token_ids";
-        let (py, vocab) = (given.py(), call.adjustments.vocab());
+        let (py, vocab) = (given.py(), call.vocab());
         // A matrix of rows, or an array of no dimension, is read as Python numbers.
         let original = given;
         let given = &if given.hasattr("tolist")? { given.call_method0("tolist")? } else { given.clone() };

@@ -1,12 +1,11 @@
 //! process: the logits after the whole chain, for other samplers.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
+use super::arrays::Logits;
 use super::call::{Call, Failure};
-use super::chain::Hot;
 use super::chance::Source;
-use super::keywords::Keywords;
+use super::keywords::{Arguments, with_knobs};
 use super::knobs::Given;
 use super::out::Out;
 use crate::Error;
@@ -17,33 +16,30 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(process, module)?)
 }
 
-/// The logits after masks, penalties and the whole chain, divided by the temperature; what is not kept at -inf.
-///
-/// For other samplers: a draw from the softmax of the result is a draw under the knobs. As float32(x / T) rounds
-/// once more than `sample` does, such a draw can differ from `sample`'s with the temperature; without one it is
-/// the same.
-///
-/// Args:
-///     logits: as in `softmax`.
-///     seed, stream, position: as in `kept`.
-///     prompt_ids, output_ids, chain and the knobs: as in `sample`.
-///     out: as in `softmax`.
-///
-/// Returns:
-///     float32 logits of the same shape, `out` where it was given.
-///
-/// Raises:
-///     KnobError, LogitsError, TypeError: as in `sample`, and KnobError where a temperature makes a kept logit
-///         infinite in float32. Nothing has been written then.
-///
-/// >>> import rheostat
-/// >>> rheostat.process([0.0, 1.0, 2.0, 3.0], temperature=0.5, top_k=2, banned_token_ids=[3])
-/// array([-inf,   2.,   4., -inf], dtype=float32)
-#[pyfunction]
-#[pyo3(signature = (logits, /, *, seed=Given(None), stream=Given(None), position=Given(None),
-                    chain=Given(None), out=None, temperature=Given(None), top_k=Given(None),
-                    top_p=Given(None), min_p=Given(None), **further),
-       text_signature = "(logits, /, *, seed=None, stream=0, position=0, prompt_ids=(), output_ids=(), \
+with_knobs! {
+    /// The logits after masks, penalties and the whole chain, divided by the temperature; what is not kept at -inf.
+    ///
+    /// For other samplers: a draw from the softmax of the result is a draw under the knobs. As float32(x / T) rounds
+    /// once more than `sample` does, such a draw can differ from `sample`'s with the temperature; without one it is
+    /// the same.
+    ///
+    /// Args:
+    ///     logits: as in `softmax`.
+    ///     seed, stream, position: as in `kept`.
+    ///     prompt_ids, output_ids, chain and the knobs: as in `sample`.
+    ///     out: as in `softmax`.
+    ///
+    /// Returns:
+    ///     float32 logits of the same shape, `out` where it was given.
+    ///
+    /// Raises:
+    ///     KnobError, LogitsError, TypeError: as in `sample`, and KnobError where a temperature makes a kept logit
+    ///         infinite in float32. Nothing has been written then.
+    ///
+    /// >>> import rheostat
+    /// >>> rheostat.process([0.0, 1.0, 2.0, 3.0], temperature=0.5, top_k=2, banned_token_ids=[3])
+    /// array([-inf,   2.,   4., -inf], dtype=float32)
+    #[text_signature = "(logits, /, *, seed=None, stream=0, position=0, prompt_ids=(), output_ids=(), \
                          chain='vllm', out=None, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, \
                          typical_p=1.0, epsilon_cutoff=0.0, eta_cutoff=0.0, top_h=0.0, top_n_sigma=0.0, \
                          xtc_threshold=0.1, xtc_probability=0.0, vocab_size=None, allowed_token_ids=None, \
@@ -51,31 +47,27 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
                          min_tokens=0, eos_token_id=None, stop_token_ids=None, logit_bias=None, \
                          sequence_bias=None, repetition_penalty=1.0, frequency_penalty=0.0, \
                          presence_penalty=0.0, penalty_last_n=None, dry_multiplier=0.0, dry_base=1.75, \
-                         dry_allowed_length=2, dry_penalty_last_n=None, dry_sequence_breakers=None)")]
-#[allow(clippy::too_many_arguments)] // the knobs are keywords in Python
-fn process<'py>(
+                         dry_allowed_length=2, dry_penalty_last_n=None, dry_sequence_breakers=None)"]
+    fn process(logits; seed, stream, position, out) => process_rows
+}
+
+fn process_rows<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,
     seed: Given<'py>,
     stream: Given<'py>,
     position: Given<'py>,
-    chain: Given<'py>,
-    out: Option<&Bound<'py, PyAny>>,
-    temperature: Given<'py>,
-    top_k: Given<'py>,
-    top_p: Given<'py>,
-    min_p: Given<'py>,
-    further: Option<&Bound<'py, PyDict>>,
+    out: Given<'py>,
+    knobs: Arguments<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let hot = Hot { temperature, top_k, top_p, min_p };
-    let keywords = Keywords::new("process", further)?;
-    let mut call = Call::new(logits, &hot, &chain, &keywords)?;
-    let mut out = Out::extract(out, logits, &call.logits)?;
+    let out = out.0.filter(|out| !out.is_none());
+    let mut call = Call::new(py, Logits::extract(logits)?, &knobs)?;
+    let mut out = Out::extract(out.as_ref(), logits, &call.logits)?;
     let chances = call.chance_per_row(py, &Source { seed, stream, position, u: Given(None) })?;
     // Every row is known before any is written.
     let results = call.rows(py, 0, |mut row| {
         let at = row.at;
-        tempered(row.keep(row.opens(chances.each[at]))?, at)
+        tempered(row.keep(row.opens(chances.of(at)))?, at)
     })?;
     out.pairs(&mut call.logits)?.fill(|row, _, result| {
         let Tempered { ids, xs } = &results[row];

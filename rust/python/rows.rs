@@ -1,11 +1,12 @@
-//! Rows of logits as the kernels read them: float32, contiguous. Nothing here knows of Python, so it
-//! works with the GIL released and from many threads.
+//! Rows of logits as the kernels read them: contiguous, in their own type where a kernel takes it, else float32.
+//! Nothing here knows of Python, so it works with the GIL released and from many threads.
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use numpy::ndarray::{ArrayView1, ArrayView2};
 
 use crate::error::Error;
+use crate::simd::Logits;
 
 /// Cells as they lie in memory, with any strides.
 #[derive(Clone, Copy)]
@@ -68,6 +69,16 @@ impl<'a> Rows<'a> {
             Cells::Bf16(cells) => copy(scratch, cells.row(i), |bits| f32::from_bits(u32::from(bits) << 16)),
         }
         scratch
+    }
+
+    /// Row `i` as it lies in memory, where it is float32, float16 or bfloat16 with stride 1; else as [`Self::row`].
+    pub fn logits<'s>(&'s self, i: usize, scratch: &'s mut Vec<f32>) -> Logits<'s> {
+        let narrow = match &self.cells {
+            Cells::F16(cells) => cells.row(i).to_slice().map(Logits::F16),
+            Cells::Bf16(cells) => cells.row(i).to_slice().map(|bits| Logits::Bf16(bits.reinterpret_cast())),
+            Cells::F32(_) | Cells::F64(_) => None,
+        };
+        narrow.unwrap_or_else(|| Logits::F32(self.row(i, scratch)))
     }
 
     /// An error about a logit, with the value that was given.

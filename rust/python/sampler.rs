@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::arrays::Logits;
 use super::bitmask::Words;
-use super::call::{Failure, map_rows};
+use super::call::map_row;
 use super::errors::knob_error;
 use super::knobs::{Given, Shape};
 use super::slot::{Plan, Slot, ids_of, saved_of, vocab_size_of};
@@ -124,7 +124,7 @@ impl PySampler {
         logits: &Bound<'py, PyAny>,
         bitmask: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let logits = Logits::extract(logits)?;
+        let logits = Logits::extract_brief(logits)?;
         if logits.rows() != 1 {
             let shape = (logits.rows(), logits.vocab());
             let message = format!("logits must be one row, got shape ({}, {})", shape.0, shape.1);
@@ -136,12 +136,10 @@ impl PySampler {
             bitmask.map(|words| Words::extract("bitmask", words, shape, logits.vocab())).transpose()?;
         let words = words.as_ref().map(|words| words.of(0));
         let mut slot = self.lock()?;
-        let drawn: Result<Vec<_>, Failure> =
-            map_rows(py, &logits, 0, slot.calls(), |at, row, shaped, scratch| {
-                slot.draw(Turn { row, at, bitmask: words, kept: false }, shaped, scratch)
-            })?;
-        let mut drawn = drawn.map_err(|failure| failure.into_python(py))?;
-        let token = drawn.swap_remove(0);
+        let drawn = map_row(py, &logits, slot.calls(), |logits, shaped, scratch| {
+            slot.draw(Turn { logits, at: 0, bitmask: words, kept: false }, shaped, scratch)
+        });
+        let token = drawn.map_err(|failure| failure.into_python(py))?;
         slot.accept(&token);
         token::wrap(py, token)
     }

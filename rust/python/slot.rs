@@ -10,10 +10,11 @@ use super::call::Failure;
 use super::chain::{Chain, Hot, knobs_of};
 use super::chance::fresh_seed;
 use super::errors::{to_python, type_error};
+use super::ids::{id, id_list, is_sequence};
 use super::keywords::Keywords;
 use super::knobs::{Given, PerRow, Shape, check, integer_of, type_name};
-use super::lists::{id, id_list, is_sequence};
 use crate::Knobs;
+use crate::adjust::Shaped;
 use crate::chain::Kept;
 use crate::history::History;
 use crate::knobs::{Rule, WORD};
@@ -60,7 +61,7 @@ impl Plan {
             top_p: hot("top_p")?,
             min_p: hot("min_p")?,
         };
-        let keywords = Keywords::new("Sampler", Some(&given))?;
+        let keywords = Keywords::of_dict("Sampler", &given)?;
         let PerRow::One(knobs) = knobs_of(ROW, &hot, &keywords)? else {
             return Err(type_error("params must hold one value for each knob, got several"));
         };
@@ -202,26 +203,21 @@ impl Slot {
     }
 
     /// The next token; nothing changes.
-    pub fn draw(
-        &self,
-        turn: Turn<'_>,
-        shaped: &mut Vec<f32>,
-        scratch: &mut Scratch,
-    ) -> Result<Drawn, Failure> {
+    pub fn draw(&self, turn: Turn<'_>, shaped: &mut Shaped, scratch: &mut Scratch) -> Result<Drawn, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
         sampler::draw(rules, chain, state, turn, shaped, scratch)
     }
 
-    /// What the chain keeps of the row at this place of chance.
-    pub fn keep<'a>(
+    /// `work` on what the chain keeps of the row at this place of chance.
+    pub fn keep<R>(
         &self,
-        turn: Turn<'a>,
+        turn: Turn<'_>,
         words: [u64; 4],
-        shaped: &'a mut Vec<f32>,
-        scratch: &'a mut Scratch,
-    ) -> Result<Kept<'a>, Failure> {
+        buffers: (&mut Shaped, &mut Scratch),
+        work: impl FnOnce(Kept<'_>) -> R,
+    ) -> Result<R, Failure> {
         let Self { plan: Plan { rules, chain, .. }, state } = self;
-        sampler::keep(rules, chain, state, turn, words, shaped, scratch)
+        sampler::keep(rules, chain, state, turn, words, buffers, work)
     }
 
     /// Moves on by a token that was drawn.

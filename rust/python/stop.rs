@@ -5,13 +5,15 @@ use std::sync::Arc;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
 use super::errors::to_python;
 use super::stop_batch::PyStopBatch;
-use super::stop_input::{Given, Name, PyPiece, broken, ids, index, is_sequence, items, utf8, wrong_type};
+use super::stop_input::{Given, Name, broken, ids, index, is_sequence, items, utf8, wrong_type};
 use super::stop_matcher::PyStopMatcher;
+use super::stop_piece::PyPiece;
 use crate::error::Error;
+use crate::law::LAW;
 use crate::stop::{Hit, Kind, StopSet, Tie};
 
 /// Stop sequences, compiled once and shared by any number of streams.
@@ -234,14 +236,11 @@ impl PyStopSet {
         Ok(format!("StopSet({stops}, kind='{kind}', tie='{tie}', include={include})"))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Py<PyTuple>,))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
-        let knobs = PyDict::new(py);
-        knobs.set_item("kind", this.kind())?;
-        knobs.set_item("tie", this.tie())?;
-        knobs.set_item("include", this.include())?;
-        let make = py.import("functools")?.getattr("partial")?.call((slf.get_type(),), Some(&knobs))?;
-        Ok((make, (this.stops(py),)))
+        let restored = py.import("rheostat.stops")?.getattr("restored")?;
+        let arguments = (slf.get_type(), LAW, this.stops(py), this.kind(), this.tie(), this.include());
+        (restored, arguments).into_bound_py_any(py)
     }
 }
 

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use super::errors::{to_python, type_error};
 use super::stop::PyStopSet;
-use super::stop_input::{Name, PyPiece, flag, int, ints, items, pieces, wrap, wrong_length, wrong_type};
+use super::stop_input::{Armed, Name, int, ints, items, wrong_length, wrong_type};
 use super::stop_matcher::lock;
+use super::stop_piece::{PyPiece, wrap};
 use super::tokens::PyTokenTable;
 use crate::stop::{Batch, Feed, Hit, Kind, Output, Piece};
 
@@ -45,31 +47,30 @@ impl PyStopBatch {
         rows.map_or_else(|| Ok((0..self.rows).collect()), |rows| ints(rows, Name::of("rows"), self.rows))
     }
 
-    /// Whether each of `count` pieces is armed; None means yes, a bool goes for all.
-    fn armed(armed: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Vec<bool>> {
-        let Some(armed) = armed else { return Ok(vec![true; count]) };
-        let name = Name::of("armed");
-        if let Ok(all) = flag(armed, name) {
-            return Ok(vec![all; count]);
-        }
-        let given = items(armed, name, "must be a bool or a sequence of bools")?;
-        if given.len() != count {
-            return Err(wrong_length(armed.py(), "armed", count, given.len()));
-        }
-        given.iter().enumerate().map(|(i, value)| flag(value, name.at(i))).collect()
-    }
-
-    fn run<'py>(
+    /// Feeds the rows. Where a row gives out all of its piece, and there is an object for that, the object stands for
+    /// it: `has_object` tells by the piece's place, `object` gives it. No Python code runs under the lock, and nobody
+    /// waits for the GIL: the objects come after it.
+    fn run<'a, 'py>(
         &self,
         py: Python<'py>,
-        rows: &[usize],
-        pieces: &[Piece<'_>],
-        armed: &[bool],
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let one = |((&row, &piece), &armed)| Feed { row, piece, armed };
-        let feeds: Vec<_> = rows.iter().zip(pieces).zip(armed).map(one).collect();
-        let outputs = lock(&self.batch).feed(&feeds).map_err(|error| to_python(py, &error))?;
-        wrap_all(py, outputs)
+        feeds: impl ExactSizeIterator<Item = Feed<'a>>,
+        has_object: impl Fn(usize) -> bool,
+        object: impl Fn(usize) -> Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let count = feeds.len();
+        let mut others = vec![];
+        let fed = lock(&self.batch).feed(feeds, |place, piece, output| {
+            if !(output.is_all_of(piece) && has_object(place)) {
+                others.push((place, output.into_owned()));
+            }
+        });
+        fed.map_err(|error| to_python(py, &error))?;
+        let mut others = others.into_iter().peekable();
+        let given = (0..count).map(|place| match others.next_if(|(other, _)| *other == place) {
+            Some((_, output)) => wrap(py, output),
+            None => Ok(object(place)),
+        });
+        PyList::new(py, given.collect::<PyResult<Vec<_>>>()?)
     }
 
     fn hit_array<'py, T: numpy::Element>(
@@ -79,6 +80,35 @@ impl PyStopBatch {
     ) -> Bound<'py, PyArray1<T>> {
         let values = lock(&self.batch).hits().map(value).collect();
         PyArray1::from_vec(py, values)
+    }
+}
+
+/// The rows of a call: all, or these.
+enum Rows {
+    All(usize),
+    These(Vec<usize>),
+}
+
+impl Rows {
+    fn new(batch: &PyStopBatch, rows: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        match rows {
+            None => Ok(Self::All(batch.rows)),
+            Some(_) => Ok(Self::These(batch.rows(rows)?)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::All(rows) => *rows,
+            Self::These(rows) => rows.len(),
+        }
+    }
+
+    fn at(&self, place: usize) -> usize {
+        match self {
+            Self::All(_) => place,
+            Self::These(rows) => rows[place],
+        }
     }
 }
 
@@ -137,15 +167,18 @@ impl PyStopBatch {
         pieces: &Bound<'py, PyAny>,
         rows: Option<&Bound<'py, PyAny>>,
         armed: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let given = items(pieces, Name::of("pieces"), "must be a sequence of pieces")?;
-        let rows = self.rows(rows)?;
-        if given.len() != rows.len() {
-            return Err(wrong_length(py, "pieces", rows.len(), given.len()));
+    ) -> PyResult<Bound<'py, PyList>> {
+        let values = items(pieces, Name::of("pieces"), "must be a sequence of pieces")?;
+        let rows = Rows::new(self, rows)?;
+        if values.len() != rows.len() {
+            return Err(wrong_length(py, "pieces", rows.len(), values.len()));
         }
-        let given = self::pieces(&given, self.kind)?;
-        let given: Vec<_> = given.iter().map(PyPiece::piece).collect();
-        self.run(py, &rows, &given, &Self::armed(armed, given.len())?)
+        let piece = |(i, value)| PyPiece::new(value, self.kind, Name::of("pieces").at(i));
+        let given = values.iter().enumerate().map(piece).collect::<PyResult<Vec<_>>>()?;
+        let armed = Armed::new(armed, given.len())?;
+        let feeds =
+            (0..given.len()).map(|i| Feed { row: rows.at(i), piece: given[i].piece(), armed: armed.at(i) });
+        self.run(py, feeds, |place| given[place].is_plain_str(), |place| values[place].clone())
     }
 
     /// Feeds each of ``rows`` (default: all) the bytes of one token id; a token without text feeds
@@ -166,20 +199,26 @@ impl PyStopBatch {
         table: &Bound<'py, PyAny>,
         rows: Option<&Bound<'py, PyAny>>,
         armed: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         if self.kind == Kind::Tokens {
             return Err(type_error("feed_ids must have stops of kind 'text' or 'bytes', got kind 'tokens'"));
         }
         let wrong = |_| wrong_type(Name::of("table"), "must be a TokenTable", table);
-        let table = &table.cast::<PyTokenTable>().map_err(wrong)?.get().0;
-        let ids = ints(ids, Name::of("ids"), table.len())?;
-        let rows = self.rows(rows)?;
+        let table = table.cast::<PyTokenTable>().map_err(wrong)?.get();
+        let ids = ints(ids, Name::of("ids"), table.core().len())?;
+        let rows = Rows::new(self, rows)?;
         if ids.len() != rows.len() {
             return Err(wrong_length(py, "ids", rows.len(), ids.len()));
         }
-        let text = |&id: &usize| Piece::Bytes(table.get(id).flatten().unwrap_or_default());
-        let pieces: Vec<_> = ids.iter().map(text).collect();
-        self.run(py, &rows, &pieces, &Self::armed(armed, pieces.len())?)
+        let armed = Armed::new(armed, ids.len())?;
+        let feeds = (0..ids.len()).map(|i| Feed {
+            row: rows.at(i),
+            piece: Piece::Bytes(table.bytes(ids[i])),
+            armed: armed.at(i),
+        });
+        let is_text = self.kind == Kind::Text;
+        let has_str = |place: usize| is_text && !table.bytes(ids[place]).is_empty();
+        self.run(py, feeds, has_str, |place| table.text(py, ids[place]))
     }
 
     /// The index of the stop that ended each row, -1 where none did: an int32 array.

@@ -10,7 +10,6 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::errors::{knob_error, type_error};
-use crate::stop::{Kind, Output, Piece};
 
 const ID_RULE: &str = "must be a token id in [0, 4294967295]";
 const SURROGATE_RULE: &str = "must not hold a lone surrogate";
@@ -117,20 +116,19 @@ pub fn ints(values: &Bound<'_, PyAny>, name: Name, limit: usize) -> PyResult<Vec
     if values.is_exact_instance_of::<PyUntypedArray>()
         && let Ok(array) = values.cast::<PyArray1<i64>>()
     {
-        let convert = |(i, &value): (usize, &i64)| {
-            usize::try_from(value).ok().filter(|int| *int < limit).ok_or_else(|| {
-                let value = PyInt::new(values.py(), value);
-                broken(name.at(i), &rule(), &value)
-            })
-        };
+        let fits = |value: &i64| usize::try_from(*value).is_ok_and(|int| int < limit);
         if let Ok(values) = array.try_readonly()?.as_slice() {
-            return values.iter().enumerate().map(convert).collect();
+            return match values.iter().position(|value| !fits(value)) {
+                None => Ok(values.iter().map(|value| *value as usize).collect()),
+                Some(i) => Err(broken(name.at(i), &rule(), &PyInt::new(array.py(), values[i]))),
+            };
         }
     }
+    let rule = rule();
     items(values, name, "must be a sequence of ints")?
         .iter()
         .enumerate()
-        .map(|(i, value)| int(value, name.at(i), limit, &rule()))
+        .map(|(i, value)| int(value, name.at(i), limit, &rule))
         .collect()
 }
 
@@ -183,59 +181,6 @@ pub fn utf8<'a>(value: &'a Bound<'_, PyString>, name: Name) -> PyResult<&'a str>
     value.to_str().map_err(|_| broken(name, SURROGATE_RULE, value))
 }
 
-/// A piece as Python gave it.
-pub enum PyPiece<'a, 'py> {
-    /// The str too, to be given back as it is.
-    Text(&'a Bound<'py, PyString>, &'a str),
-    Bytes(&'a [u8]),
-    Ids(Vec<u32>),
-}
-
-impl<'a, 'py> PyPiece<'a, 'py> {
-    /// Checked against the kind of the stops.
-    pub fn new(value: &'a Bound<'py, PyAny>, kind: Kind, name: Name) -> PyResult<Self> {
-        if kind == Kind::Tokens {
-            return ids(value, name).map(Self::Ids);
-        }
-        if kind == Kind::Text
-            && let Ok(text) = value.cast::<PyString>()
-        {
-            return Ok(Self::Text(text, utf8(text, name)?));
-        }
-        match value.cast::<PyBytes>() {
-            Ok(bytes) => Ok(Self::Bytes(bytes.as_bytes())),
-            Err(_) if kind == Kind::Text => {
-                Err(wrong_type(name, "must be str or bytes for kind 'text'", value))
-            }
-            Err(_) => Err(wrong_type(name, "must be bytes for kind 'bytes'", value)),
-        }
-    }
-
-    pub fn piece(&self) -> Piece<'_> {
-        match self {
-            Self::Text(_, text) => Piece::Bytes(text.as_bytes()),
-            Self::Bytes(bytes) => Piece::Bytes(bytes),
-            Self::Ids(ids) => Piece::Ids(ids),
-        }
-    }
-}
-
-/// The pieces in `values`, each checked.
-pub fn pieces<'a, 'py>(values: &'a [Bound<'py, PyAny>], kind: Kind) -> PyResult<Vec<PyPiece<'a, 'py>>> {
-    let name = Name::of("pieces");
-    values.iter().enumerate().map(|(i, value)| PyPiece::new(value, kind, name.at(i))).collect()
-}
-
-/// What a stream gave out, as str, bytes or a list of ints.
-pub fn wrap<'py>(py: Python<'py>, output: Output<'_>) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match output {
-        Output::Text(text) if text.is_empty() => pyo3::intern!(py, "").clone().into_any(),
-        Output::Text(text) => PyString::new(py, &text).into_any(),
-        Output::Bytes(bytes) => PyBytes::new(py, &bytes).into_any(),
-        Output::Ids(ids) => PyList::new(py, ids.iter())?.into_any(),
-    })
-}
-
 /// An int of at least 0; one too large for memory counts as the largest.
 pub fn at_least_zero(value: &Bound<'_, PyAny>, name: Name) -> PyResult<usize> {
     match int(value, name, usize::MAX, "must be >= 0") {
@@ -243,5 +188,36 @@ pub fn at_least_zero(value: &Bound<'_, PyAny>, name: Name) -> PyResult<usize> {
             Ok(usize::MAX)
         }
         result => result,
+    }
+}
+
+/// Whether stops count: for every piece, or for each.
+pub enum Armed {
+    All(bool),
+    Each(Vec<bool>),
+}
+
+impl Armed {
+    /// For so many pieces; None means yes, a bool goes for all.
+    pub fn new(armed: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Self> {
+        let Some(armed) = armed else { return Ok(Self::All(true)) };
+        let name = Name::of("armed");
+        if let Ok(all) = flag(armed, name) {
+            return Ok(Self::All(all));
+        }
+        let given = items(armed, name, "must be a bool or a sequence of bools")?;
+        if given.len() != count {
+            return Err(wrong_length(armed.py(), "armed", count, given.len()));
+        }
+        Ok(Self::Each(
+            given.iter().enumerate().map(|(i, value)| flag(value, name.at(i))).collect::<PyResult<_>>()?,
+        ))
+    }
+
+    pub fn at(&self, place: usize) -> bool {
+        match self {
+            Self::All(armed) => *armed,
+            Self::Each(armed) => armed[place],
+        }
     }
 }

@@ -4,13 +4,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyBytes, PyList};
 
 use super::errors::to_python;
 use super::stop::{PyStopSet, wrap_hit};
-use super::stop_input::{Given, Name, PyPiece, at_least_zero, items, pieces, wrap, wrong_type};
+use super::stop_input::{Given, Name, at_least_zero, wrong_type};
+use super::stop_piece::{Joined, PyPiece, wrap};
 use super::stop_state;
-use crate::stop::{Output, Piece, Row, StopSet};
+use crate::stop::{Piece, Row, StopSet};
 
 /// The lock; no Python runs under it, so it cannot deadlock. A row is whole at every moment, so a
 /// poisoned lock means nothing.
@@ -90,15 +91,10 @@ impl PyStopMatcher {
         let given = PyPiece::new(piece, self.core().kind(), Name::of("piece"))?;
         let armed = armed.flag("armed", true)?;
         let output = self.core().feed(&mut lock(&self.row), given.piece(), armed);
-        match (output, &given) {
-            // All of an ordinary piece is safe, mostly: it goes back as it came.
-            (Ok(Output::Text(text)), PyPiece::Text(whole, utf8))
-                if !utf8.is_empty() && std::ptr::eq(&raw const *text, *utf8) && is_exact(whole) =>
-            {
-                Ok(piece.clone())
-            }
-            (Ok(output), _) => wrap(py, output),
-            (Err(error), _) => Err(to_python(py, &error)),
+        match output {
+            Ok(output) if given.is_plain_str() && output.is_all_of(given.piece()) => Ok(piece.clone()),
+            Ok(output) => wrap(py, output),
+            Err(error) => Err(to_python(py, &error)),
         }
     }
 
@@ -120,14 +116,12 @@ impl PyStopMatcher {
         pieces: &Bound<'py, PyAny>,
         armed_from: Given<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, usize)> {
-        let given = items(pieces, Name::of("pieces"), "must be a sequence of pieces")?;
-        let given = self::pieces(&given, self.core().kind())?;
-        let given: Vec<_> = given.iter().map(PyPiece::piece).collect();
+        let given = Joined::new(pieces, self.core().kind())?;
         let armed_from = match &armed_from {
             Given::Default => 0,
             Given::Value(value) => at_least_zero(value, Name::of("armed_from"))?,
         };
-        let fed = self.core().feed_many(&mut lock(&self.row), &given, armed_from);
+        let fed = self.core().feed_many(&mut lock(&self.row), given.whole(), &given.ends, armed_from);
         let (output, used) = fed.map_err(|error| to_python(py, &error))?;
         Ok((wrap(py, output)?, used))
     }
@@ -205,9 +199,4 @@ impl PyStopMatcher {
         let hit = hit.map_or(Ok("None".to_owned()), |hit| hit.repr().map(|hit| hit.to_string()))?;
         Ok(format!("StopMatcher(fed={}, held={held}, hit={hit})", row.fed()))
     }
-}
-
-/// A str itself and not of a subclass.
-fn is_exact(text: &Bound<'_, PyString>) -> bool {
-    text.is_exact_instance_of::<PyString>()
 }

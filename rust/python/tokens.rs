@@ -3,7 +3,8 @@
 use numpy::PyArray1;
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyType};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyType};
 
 use super::stop_input::{Name, items, wrong_type};
 use crate::tokens::TokenTable;
@@ -19,7 +20,11 @@ use crate::tokens::TokenTable;
 /// >>> len(table), table[1], table[2]
 /// (3, b'lo', None)
 #[pyclass(frozen, weakref, module = "rheostat", name = "TokenTable")]
-pub struct PyTokenTable(pub TokenTable);
+pub struct PyTokenTable {
+    core: TokenTable,
+    /// The text of each token as a str, made when it is first given out.
+    texts: PyOnceLock<Box<[PyOnceLock<Py<PyString>>]>>,
+}
 
 #[pymethods]
 impl PyTokenTable {
@@ -43,7 +48,7 @@ impl PyTokenTable {
                 return Err(wrong_type(name.at(id), "must be bytes or None", token));
             }
         }
-        Ok(Self(table))
+        Ok(Self { core: table, texts: PyOnceLock::new() })
     }
 
     /// The tokens of a `tiktoken.Encoding`.
@@ -102,7 +107,7 @@ impl PyTokenTable {
             return Err(wrong_type(Name::of("prefix"), "must be bytes", prefix));
         };
         let bytes = bytes.as_bytes();
-        Ok(PyArray1::from_vec(py, py.detach(|| self.0.prefix_mask(bytes))))
+        Ok(PyArray1::from_vec(py, py.detach(|| self.core.prefix_mask(bytes))))
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
@@ -114,7 +119,7 @@ impl PyTokenTable {
     }
 
     fn __len__(&self) -> usize {
-        self.0.len()
+        self.core.len()
     }
 
     fn __getitem__<'py>(
@@ -127,14 +132,32 @@ impl PyTokenTable {
             Err(error) if error.is_instance_of::<PyOverflowError>(py) => None,
             Err(_) => return Err(wrong_type(Name::of("id"), "must be an int", id)),
         };
-        let token = index
-            .and_then(|index| self.0.get(index))
-            .ok_or_else(|| PyIndexError::new_err(format!("id must be in [0, {}), got {id}", self.0.len())))?;
+        let token = index.and_then(|index| self.core.get(index)).ok_or_else(|| {
+            PyIndexError::new_err(format!("id must be in [0, {}), got {id}", self.core.len()))
+        })?;
         Ok(token.map(|bytes| PyBytes::new(py, bytes)))
     }
 }
 
 impl PyTokenTable {
+    /// The table itself.
+    pub fn core(&self) -> &TokenTable {
+        &self.core
+    }
+
+    /// A token's bytes; none of a token without text.
+    pub fn bytes(&self, id: usize) -> &[u8] {
+        self.core.get(id).flatten().unwrap_or_default()
+    }
+
+    /// A token's text as the str that stands for it ever since it was first asked for; for a token that is whole
+    /// UTF-8. A vocabulary is small beside the texts that are written with it.
+    pub fn text<'py>(&self, py: Python<'py>, id: usize) -> Bound<'py, PyAny> {
+        let texts = self.texts.get_or_init(py, || (0..self.core.len()).map(|_| PyOnceLock::new()).collect());
+        let text = || PyString::new(py, &String::from_utf8_lossy(self.bytes(id))).unbind();
+        texts[id].get_or_init(py, text).bind(py).clone().into_any()
+    }
+
     /// What one of the functions of `rheostat.vocabularies` reads from a tokenizer.
     fn from_vocabulary(
         class: &Bound<'_, PyType>,
@@ -146,7 +169,7 @@ impl PyTokenTable {
     }
 
     fn tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.0.iter().map(|token| token.map(|bytes| PyBytes::new(py, bytes))))
+        PyList::new(py, self.core.iter().map(|token| token.map(|bytes| PyBytes::new(py, bytes))))
     }
 }
 

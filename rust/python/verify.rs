@@ -8,8 +8,8 @@ use super::arrays::Logits;
 use super::bitmask::Words;
 use super::call::Failure;
 use super::errors::{knob_error, named, to_python};
+use super::ids::id_list;
 use super::knobs::{Given, Shape};
-use super::lists::id_list;
 use super::rows::Rows;
 use super::sampler::check_width;
 use super::slot::{Slot, one_integer, vocab_size_of};
@@ -231,8 +231,9 @@ impl Place<'_> {
         work: impl FnOnce(Kept<'_>) -> R,
     ) -> Result<R, Refused> {
         let (mut row, mut shaped) = (std::mem::take(&mut scratch.row), std::mem::take(&mut scratch.shaped));
-        let turn = Turn { row: rows.row(self.at, &mut row), at: self.at, bitmask: self.mask, kept: false };
-        let result = self.slot.keep(turn, self.words, &mut shaped, scratch).map(work);
+        let logits = rows.logits(self.at, &mut row);
+        let turn = Turn { logits, at: self.at, bitmask: self.mask, kept: false };
+        let result = self.slot.keep(turn, self.words, (&mut shaped, scratch), work);
         (scratch.row, scratch.shaped) = (row, shaped);
         result.map_err(|failure| match failure {
             Failure::Law(error) => Refused::Failure(name, Failure::Law(rows.restore(error))),

@@ -2,7 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::vector::{Vector, compress_by_steps, compress_ids_by_steps, compress_positions_by_steps};
+use half::{bf16, f16};
+
+use super::vector::Vector;
 
 /// Eight float32 lanes.
 #[derive(Clone, Copy)]
@@ -10,6 +12,32 @@ pub struct F32x8(__m256);
 
 /// 1.5 * 2**23: adding it rounds a float32 within +-2**22 to an integer, half to even.
 const ROUND: f32 = 12_582_912.0;
+
+/// For each set of lanes their numbers, in order, a byte each from the lowest on.
+const SET_LANES: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut lane, mut at) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                table[bits] |= (lane as u64) << (8 * at);
+                at += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    table
+};
+
+/// The numbers of the set lanes, in order, in the first lanes.
+#[inline(always)]
+fn set_lanes(bits: u32) -> __m256i {
+    let bytes = SET_LANES[bits as usize & 255] as i64;
+    // SAFETY: as below.
+    unsafe { _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes)) }
+}
 
 #[inline(always)]
 fn wide_lanes(total: (__m256d, __m256d)) -> [f64; 8] {
@@ -22,9 +50,9 @@ fn wide_lanes(total: (__m256d, __m256d)) -> [f64; 8] {
     lanes
 }
 
-// SAFETY, for every block here: the intrinsics need AVX2 and FMA, and these methods are inlined only into
+// SAFETY, for every block here: the intrinsics need AVX2, FMA and F16C, and these methods are inlined only into
 // kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory take
-// slices whose first 8 values they check for.
+// slices whose first 8 or 16 values they check for.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for F32x8 {
     const LANES: usize = 8;
@@ -42,6 +70,44 @@ impl Vector for F32x8 {
     fn load(values: &[f32]) -> Self {
         let values = &values[..8];
         Self(unsafe { _mm256_loadu_ps(values.as_ptr()) })
+    }
+    #[inline(always)]
+    fn load_f16(values: &[f16]) -> Self {
+        let values = &values[..8];
+        Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(values.as_ptr().cast())) })
+    }
+    #[inline(always)]
+    fn load_bf16(values: &[bf16]) -> Self {
+        let values = &values[..8];
+        unsafe {
+            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(values.as_ptr().cast()));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_even(values: &[bf16]) -> Self {
+        let values = &values[..16];
+        unsafe {
+            let both = _mm256_loadu_si256(values.as_ptr().cast());
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(both)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_odd(values: &[bf16]) -> Self {
+        let values = &values[..16];
+        unsafe {
+            let both = _mm256_loadu_si256(values.as_ptr().cast());
+            Self(_mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(-1 << 16))))
+        }
+    }
+    #[inline(always)]
+    fn or_forbidden(self, bits: u32) -> Self {
+        unsafe {
+            let of_lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let own = _mm256_and_si256(_mm256_set1_epi32(bits as i32), of_lane);
+            let allowed = _mm256_castsi256_ps(_mm256_cmpeq_epi32(own, of_lane));
+            Self(_mm256_blendv_ps(_mm256_set1_ps(f32::NEG_INFINITY), self.0, allowed))
+        }
     }
     #[inline(always)]
     fn store(self, values: &mut [f32]) {
@@ -94,12 +160,18 @@ impl Vector for F32x8 {
         Self(unsafe { _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), power)) })
     }
     #[inline(always)]
-    fn times_any(self, power: __m256i) -> Self {
-        // Multiplied and not added to the exponent, where a NaN could become a number.
+    fn rint_any(self) -> (Self, __m256i) {
+        // With the bias of an exponent in the sum, it is shifted into a power of two.
         unsafe {
-            let biased = _mm256_add_epi32(power, _mm256_set1_epi32(127 << 23));
-            Self(_mm256_mul_ps(self.0, _mm256_castsi256_ps(biased)))
+            let magic = _mm256_set1_ps(ROUND + 127.0);
+            let rounded = _mm256_add_ps(self.0, magic);
+            (Self(_mm256_sub_ps(rounded, magic)), _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded)))
         }
+    }
+    #[inline(always)]
+    fn times_any_add(self, power: __m256i, addend: Self) -> Self {
+        // Multiplied and not added to the exponent, where a NaN could become a number.
+        self.fma(Self(unsafe { _mm256_castsi256_ps(power) }), addend)
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -124,6 +196,10 @@ impl Vector for F32x8 {
     #[inline(always)]
     fn is_above(self, other: Self) -> __m256 {
         unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn bits(mask: __m256) -> u32 {
+        unsafe { _mm256_movemask_ps(mask) as u32 }
     }
     #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {
@@ -175,16 +251,22 @@ impl Vector for F32x8 {
     }
     #[inline(always)]
     fn compress(self, bits: u32, values: &mut [f32]) {
-        let mut lanes = [0.0; 8];
-        self.store(&mut lanes);
-        compress_by_steps(lanes, bits, values);
+        Self(unsafe { _mm256_permutevar8x32_ps(self.0, set_lanes(bits)) }).store(values);
     }
     #[inline(always)]
     fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
-        compress_positions_by_steps::<8>(bits, base, ids);
+        let ids = &mut ids[..8];
+        unsafe {
+            let positions = _mm256_add_epi32(set_lanes(bits), _mm256_set1_epi32(base as i32));
+            _mm256_storeu_si256(ids.as_mut_ptr().cast(), positions);
+        }
     }
     #[inline(always)]
     fn compress_ids(bits: u32, ids: &mut [u32], from: usize, to: usize) {
-        compress_ids_by_steps::<8>(bits, ids, from, to);
+        unsafe {
+            let read = _mm256_loadu_si256(ids[from..from + 8].as_ptr().cast());
+            let packed = _mm256_permutevar8x32_epi32(read, set_lanes(bits));
+            _mm256_storeu_si256(ids[to..to + 8].as_mut_ptr().cast(), packed);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use half::{bf16, f16};
+
 use super::vector::Vector;
 
 /// Sixteen float32 lanes.
@@ -12,7 +14,7 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 // SAFETY, for every block here: the intrinsics need AVX-512 F and DQ, and these methods are inlined only
 // into kernels that `super` compiles for them and calls where the CPU has them. Those that touch memory
-// take slices whose first 16 values they check for.
+// take slices whose first 16 or 32 values they check for.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for F32x16 {
     const LANES: usize = 16;
@@ -30,6 +32,39 @@ impl Vector for F32x16 {
     fn load(values: &[f32]) -> Self {
         let values = &values[..16];
         Self(unsafe { _mm512_loadu_ps(values.as_ptr()) })
+    }
+    #[inline(always)]
+    fn load_f16(values: &[f16]) -> Self {
+        let values = &values[..16];
+        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.as_ptr().cast())) })
+    }
+    #[inline(always)]
+    fn load_bf16(values: &[bf16]) -> Self {
+        let values = &values[..16];
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(values.as_ptr().cast()));
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_even(values: &[bf16]) -> Self {
+        let values = &values[..32];
+        unsafe {
+            let both = _mm512_loadu_si512(values.as_ptr().cast());
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(both)))
+        }
+    }
+    #[inline(always)]
+    fn load_bf16_odd(values: &[bf16]) -> Self {
+        let values = &values[..32];
+        unsafe {
+            let both = _mm512_loadu_si512(values.as_ptr().cast());
+            Self(_mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-1 << 16))))
+        }
+    }
+    #[inline(always)]
+    fn or_forbidden(self, bits: u32) -> Self {
+        Self(unsafe { _mm512_mask_mov_ps(_mm512_set1_ps(f32::NEG_INFINITY), bits as __mmask16, self.0) })
     }
     #[inline(always)]
     fn store(self, values: &mut [f32]) {
@@ -78,8 +113,12 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_scalef_ps(self.0, power.0) })
     }
     #[inline(always)]
-    fn times_any(self, power: Self) -> Self {
-        self.times(power)
+    fn rint_any(self) -> (Self, Self) {
+        self.rint()
+    }
+    #[inline(always)]
+    fn times_any_add(self, power: Self, addend: Self) -> Self {
+        addend.add(self.times(power))
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -104,6 +143,10 @@ impl Vector for F32x16 {
     #[inline(always)]
     fn is_above(self, other: Self) -> __mmask16 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn bits(mask: __mmask16) -> u32 {
+        u32::from(mask)
     }
     #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {
@@ -161,7 +204,16 @@ impl Vector for F32x16 {
     fn compress(self, bits: u32, values: &mut [f32]) {
         // Compressed in a register and stored whole: the instruction that compresses to memory is many
         // times slower on some CPUs.
-        Self(unsafe { _mm512_maskz_compress_ps(bits as __mmask16, self.0) }).store(values);
+        let values = &mut values[..16];
+        unsafe {
+            let packed = _mm512_maskz_compress_ps(bits as __mmask16, self.0);
+            // Mostly few are set, and a short store seldom straddles a line.
+            if bits.count_ones() <= 4 {
+                _mm_storeu_ps(values.as_mut_ptr(), _mm512_castps512_ps128(packed));
+            } else {
+                _mm512_storeu_ps(values.as_mut_ptr(), packed);
+            }
+        }
     }
     #[inline(always)]
     fn compress_positions(bits: u32, base: u32, ids: &mut [u32]) {
@@ -170,7 +222,11 @@ impl Vector for F32x16 {
             let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
             let positions = _mm512_add_epi32(lanes, _mm512_set1_epi32(base as i32));
             let packed = _mm512_maskz_compress_epi32(bits as __mmask16, positions);
-            _mm512_storeu_si512(ids.as_mut_ptr().cast(), packed);
+            if bits.count_ones() <= 4 {
+                _mm_storeu_si128(ids.as_mut_ptr().cast(), _mm512_castsi512_si128(packed));
+            } else {
+                _mm512_storeu_si512(ids.as_mut_ptr().cast(), packed);
+            }
         }
     }
     #[inline(always)]

@@ -14,12 +14,14 @@ mod avx512;
 mod environment;
 mod kernels;
 mod scalar;
+mod source;
 mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use environment::StandardFloats;
 pub use kernels::{Maximum, ROUGH_ERROR, SUMMED, Surveyed};
+pub use source::{Logits, Source};
 
 use crate::Error;
 
@@ -33,7 +35,7 @@ pub struct Level(Set);
 enum Set {
     /// No instruction beyond the target's baseline, and an own exact fma.
     Scalar = 1,
-    /// x86-64 with AVX2 and FMA: 8 lanes.
+    /// x86-64 with AVX2, FMA, F16C, and the POPCNT and BMI1 that come with them: 8 lanes.
     Avx2 = 2,
     /// x86-64 with AVX-512 F and DQ: 16 lanes.
     Avx512 = 3,
@@ -121,7 +123,13 @@ impl Set {
             Self::Scalar => true,
             Self::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+                    && is_x86_feature_detected!("popcnt")
+                    && is_x86_feature_detected!("bmi1")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_available()
@@ -141,11 +149,11 @@ macro_rules! kernels {
         pub fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx2,fma")]
+                #[target_feature(enable = "avx2,fma,f16c,popcnt,bmi1")]
                 fn on_avx2($($arg: $type),*) $(-> $result)? {
                     kernels::$name::<avx2::F32x8>($($arg),*)
                 }
-                #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+                #[target_feature(enable = "avx512f,avx512dq,avx2,fma,f16c,popcnt,bmi1")]
                 fn on_avx512($($arg: $type),*) $(-> $result)? {
                     kernels::$name::<avx512::F32x16>($($arg),*)
                 }
@@ -170,6 +178,13 @@ macro_rules! kernels {
 kernels! {
     /// The row's largest logit, and whether the row holds a NaN.
     fn maximum(row: &[f32]) -> Maximum;
+    /// The same of a row where it stands.
+    fn maximum_of(source: Source<'_>) -> Maximum;
+    /// The same; and writes the largest logits of the cells of [`survey`] into `cells`.
+    fn peaks(source: Source<'_>, cells: &mut Vec<f32>) -> Maximum;
+    /// Writes what the logits from a place on read as into `out`, as many as it has room for. The place is a multiple
+    /// of 16, or of the source's mask there is none.
+    fn store_source(source: Source<'_>, from: usize, out: &mut [f32]);
     /// sum(W) over the row: exact.
     fn sum_weights(row: &[f32], maximum: f32, scale: f32) -> u64;
     /// Writes sum(W) over each block of [`SUMMED`] logits: exact.
@@ -180,23 +195,51 @@ kernels! {
     fn store_and_sum_weights(row: &[f32], maximum: f32, scale: f32, out: &mut [f32]) -> u64;
     /// Appends the logits within the closed bounds and their positions from `base` on, in order.
     fn gather_between(row: &[f32], bounds: (f32, f32), base: usize, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// The same from a row where it stands, with `base` 0.
+    fn gather_from_source(source: Source<'_>, bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// Puts the logits of at least `low`, above -inf, into `xs` and their positions into `ids`, in order, in place of
+    /// what is there: for many.
+    fn list_at_least(row: &[f32], low: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Appends the positions of the logits within the closed bounds, in order.
     fn positions_between(xs: &[f32], bounds: (f32, f32), positions: &mut Vec<u32>);
     /// Appends the logits that are marked, one bit each, 32 in a word, and their positions, in order.
     fn gather_marked(row: &[f32], marks: &[u32], xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// The same where the row stands.
+    fn gather_allowed(logits: Logits<'_>, words: &[u32], xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    /// How many bits are set.
+    fn count_bits(words: &[u32]) -> usize;
     /// Writes the sums of the rough weights 2**(x * scale + shift) over cells of 16 logits into `cells`, and gives
     /// the sum and the largest of those: no finite sum where there is a NaN or +inf. What a cell's logits are is
     /// the level's.
-    fn survey(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed;
+    fn survey(source: Source<'_>, scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed;
+    /// Adds to the cells the rough weights of logits that a survey has read as -inf; gives what it would have found.
+    fn add_to_cells(
+        source: Source<'_>,
+        changes: &[(u32, f32)],
+        scale: f32,
+        shift: f32,
+        cells: &mut [f32],
+        found: Surveyed
+    ) -> Surveyed;
     /// Writes the rough weights into `out`, of the row's length.
     fn store_rough_weights(row: &[f32], scale: f32, shift: f32, out: &mut [f32]);
+    /// Their sum, in float64.
+    fn sum_rough_weights(row: &[f32], scale: f32, shift: f32) -> f64;
+    /// The sum of the values, in float64.
+    fn sum_wide(values: &[f32]) -> f64;
     /// The block in which the running sum of cells exceeds `mass`, as a range of logits, and the sum before it.
-    fn block_at_mass(row: &[f32], cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64);
+    fn block_at_mass(source: Source<'_>, cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64);
     /// The largest logit in blocks that have a cell of at least `hot`.
-    fn maximum_from_cells(row: &[f32], cells: &[f32], hot: f32) -> f32;
+    fn maximum_from_cells(source: Source<'_>, cells: &[f32], hot: f32) -> f32;
     /// Appends the logits of at least `bounds.1` in blocks that have a cell of at least `bounds.0`, and their
     /// positions, in order.
-    fn gather_from_cells(row: &[f32], cells: &[f32], bounds: (f32, f32), xs: &mut Vec<f32>, ids: &mut Vec<u32>);
+    fn gather_from_cells(
+        source: Source<'_>,
+        cells: &[f32],
+        bounds: (f32, f32),
+        xs: &mut Vec<f32>,
+        ids: &mut Vec<u32>
+    );
     /// Of the cells of at least `hot`: their sum, rounded, and how many there are.
     fn sum_hot(cells: &[f32], hot: f32) -> (f32, usize);
     /// sum(W) over the row; writes sum(W) over the logits above the closed band for each [`SUMMED`] of them, and
@@ -221,9 +264,6 @@ kernels! {
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
     /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.
     fn store_log_probs(row: &[f32], maximum: f32, temperature: f64, ln_z: f64, out: &mut [f32]);
-    /// Writes the row with -inf where a bit of the packed mask is 0, or lies past its end, into `out`, of the
-    /// row's length.
-    fn store_masked(row: &[f32], words: &[i32], out: &mut [f32]);
     /// Writes (W / S) * l, l = (x - m) / T - ln(S / 2**43), for every token of float weight v, 0 where W is 0, into
     /// `out`; m, T and the logarithm are the `scores`.
     fn store_parts(xs: &[f32], weights: &[f32], scores: (f64, f64, f64), sum: f64, out: &mut [f64]);

@@ -2,6 +2,9 @@
 //! `FMA` it uses the CPU's own fma, which is part of the target: on aarch64 that makes it the NEON level.
 //! Without, it has its own exact one and is the scalar level, the same everywhere.
 
+use half::{bf16, f16};
+
+use super::source::Element;
 use super::vector::{Vector, compress_by_steps, compress_ids_by_steps, compress_positions_by_steps};
 
 /// Four float32 lanes.
@@ -62,6 +65,26 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
         Self([values[0], values[1], values[2], values[3]])
     }
     #[inline(always)]
+    fn load_f16(values: &[f16]) -> Self {
+        Self([values[0], values[1], values[2], values[3]].map(f16::widened))
+    }
+    #[inline(always)]
+    fn load_bf16(values: &[bf16]) -> Self {
+        Self([values[0], values[1], values[2], values[3]].map(bf16::widened))
+    }
+    #[inline(always)]
+    fn load_bf16_even(values: &[bf16]) -> Self {
+        Self([values[0], values[2], values[4], values[6]].map(bf16::widened))
+    }
+    #[inline(always)]
+    fn load_bf16_odd(values: &[bf16]) -> Self {
+        Self([values[1], values[3], values[5], values[7]].map(bf16::widened))
+    }
+    #[inline(always)]
+    fn or_forbidden(self, bits: u32) -> Self {
+        Self(std::array::from_fn(|i| if bits >> i & 1 == 1 { self.0[i] } else { f32::NEG_INFINITY }))
+    }
+    #[inline(always)]
     fn store(self, values: &mut [f32]) {
         values[..4].copy_from_slice(&self.0);
     }
@@ -112,9 +135,14 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
         Self(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(power[i]))))
     }
     #[inline(always)]
-    fn times_any(self, power: [u32; 4]) -> Self {
+    fn rint_any(self) -> (Self, [u32; 4]) {
+        let (n, power) = self.rint();
+        (n, power.map(|power| power.wrapping_add(127 << 23)))
+    }
+    #[inline(always)]
+    fn times_any_add(self, power: [u32; 4], addend: Self) -> Self {
         // Multiplied and not added to the exponent, where a NaN could become a number.
-        Self(std::array::from_fn(|i| self.0[i] * f32::from_bits(power[i].wrapping_add(127 << 23))))
+        self.zip(Self(power.map(f32::from_bits)), |q, power| q * power).add(addend)
     }
     #[inline(always)]
     fn or_zero_below(self, y: Self, bound: Self) -> Self {
@@ -139,6 +167,10 @@ impl<const FMA: bool> Vector for F32x4<FMA> {
     #[inline(always)]
     fn is_above(self, other: Self) -> u32 {
         self.bits(other, |a, b| a > b)
+    }
+    #[inline(always)]
+    fn bits(mask: u32) -> u32 {
+        mask
     }
     #[inline(always)]
     fn bits_at_least(self, other: Self) -> u32 {

@@ -1,11 +1,13 @@
 //! What a kernel may ask of a vector of float32 lanes: IEEE operations, nothing approximate.
 
+use half::{bf16, f16};
+
 /// A vector of float32 lanes. Every method is inlined into a kernel that is compiled for the level.
 pub trait Vector: Copy {
     /// How many logits one vector holds.
     const LANES: usize;
 
-    /// Whether [`Self::times`] and [`Self::times_any`] take any n, -inf included, and underflow to 0.
+    /// Whether [`Self::times`] and [`Self::times_any_add`] take any n, -inf included, and underflow to 0.
     const SCALES_ANY: bool;
 
     /// A power of two per lane.
@@ -24,6 +26,16 @@ pub trait Vector: Copy {
     fn splat(value: f32) -> Self;
     /// The first `LANES` values.
     fn load(values: &[f32]) -> Self;
+    /// The first `LANES` values, widened exactly.
+    fn load_f16(values: &[f16]) -> Self;
+    /// The first `LANES` values, widened exactly.
+    fn load_bf16(values: &[bf16]) -> Self;
+    /// Of the first 2 * `LANES` values those at even places, widened exactly.
+    fn load_bf16_even(values: &[bf16]) -> Self;
+    /// Those at odd places.
+    fn load_bf16_odd(values: &[bf16]) -> Self;
+    /// self in the lanes whose bit is set, lane 0 lowest; -inf in the others.
+    fn or_forbidden(self, bits: u32) -> Self;
     /// Writes the lanes over the first `LANES` values.
     fn store(self, values: &mut [f32]);
 
@@ -47,8 +59,11 @@ pub trait Vector: Copy {
     fn rint(self) -> (Self, Self::Power);
     /// self * 2**n, exact, for n in [-100, 0] and self in [2**42, 2**44].
     fn times(self, power: Self::Power) -> Self;
-    /// self * 2**n for n in [-127, 128], where 2**-127 counts as 0 and 2**128 as infinite; NaN stays NaN.
-    fn times_any(self, power: Self::Power) -> Self;
+    /// The nearest integer n for values in [-127, 128]; and 2**n for [`Self::times_any_add`].
+    fn rint_any(self) -> (Self, Self::Power);
+    /// self * 2**n + addend, rounded once or twice, for n in [-127, 128], where 2**-127 counts as 0 and 2**128 as
+    /// infinite; NaN stays NaN.
+    fn times_any_add(self, power: Self::Power, addend: Self) -> Self;
     /// self where y >= bound, else 0 (so 0 where y is NaN).
     fn or_zero_below(self, y: Self, bound: Self) -> Self;
 
@@ -62,6 +77,8 @@ pub trait Vector: Copy {
     fn any(mask: Self::Mask) -> bool;
     /// Lanes where self > other.
     fn is_above(self, other: Self) -> Self::Mask;
+    /// One bit per lane of a mask, lane 0 lowest.
+    fn bits(mask: Self::Mask) -> u32;
     /// One bit per lane, lane 0 lowest, set where self >= other.
     fn bits_at_least(self, other: Self) -> u32;
 

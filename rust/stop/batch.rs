@@ -22,13 +22,21 @@ pub struct Feed<'a> {
 pub struct Batch {
     sets: Vec<Arc<StopSet>>,
     rows: Vec<Row>,
+    /// A buffer: what the rows were that a call has fed so far, for the case that it fails.
+    before: Vec<(usize, Row)>,
+}
+
+/// A row that does not exist.
+fn stranger(argument: &'static str, row: usize) -> Error {
+    let value = Number::Int(row as i128);
+    Error::Knob { argument, rule: "must name rows that exist", value, row: None }
 }
 
 impl Batch {
     /// One row per stop set.
     #[must_use]
     pub fn new(sets: Vec<Arc<StopSet>>) -> Self {
-        Self { rows: vec![Row::default(); sets.len()], sets }
+        Self { rows: vec![Row::default(); sets.len()], sets, before: vec![] }
     }
 
     /// How many rows there are.
@@ -46,24 +54,39 @@ impl Batch {
     fn check(&self, argument: &'static str, rows: &[usize]) -> Result<(), Error> {
         match rows.iter().find(|&&row| row >= self.rows.len()) {
             None => Ok(()),
-            Some(&row) => {
-                let value = Number::Int(row as i128);
-                Err(Error::Knob { argument, rule: "must name rows that exist", value, row: None })
-            }
+            Some(&row) => Err(stranger(argument, row)),
         }
     }
 
-    /// Feeds rows in the given order. After an error no row has changed.
-    pub fn feed(&mut self, feeds: &[Feed<'_>]) -> Result<Vec<Output<'static>>, Error> {
-        let mut rows = self.rows.clone();
-        let mut outputs = Vec::with_capacity(feeds.len());
-        for &Feed { row, piece, armed } in feeds {
-            self.check("rows", &[row])?;
-            let output = self.sets[row].feed(&mut rows[row], piece, armed);
-            outputs.push(output.map_err(|error| error.in_row(row))?.into_owned());
+    /// Feeds rows in the given order; `take` gets the place of each feed, its piece and what its row gives out. After
+    /// an error no row has changed.
+    pub fn feed<'a, R>(
+        &mut self,
+        feeds: impl ExactSizeIterator<Item = Feed<'a>>,
+        mut take: impl FnMut(usize, Piece<'a>, Output<'_>) -> R,
+    ) -> Result<Vec<R>, Error> {
+        self.before.clear();
+        let mut taken = Vec::with_capacity(feeds.len());
+        for (place, Feed { row, piece, armed }) in feeds.enumerate() {
+            let (Some(set), Some(state)) = (self.sets.get(row), self.rows.get_mut(row)) else {
+                self.take_back();
+                return Err(stranger("rows", row));
+            };
+            self.before.push((row, *state));
+            match set.feed(state, piece, armed) {
+                Ok(output) => taken.push(take(place, piece, output)),
+                Err(error) => {
+                    self.take_back();
+                    return Err(error.in_row(row));
+                }
+            }
         }
-        self.rows = rows;
-        Ok(outputs)
+        Ok(taken)
+    }
+
+    /// Makes the rows that a call has fed what they were.
+    fn take_back(&mut self) {
+        self.before.drain(..).rev().for_each(|(row, state)| self.rows[row] = state);
     }
 
     /// Ends the given rows: what each held.

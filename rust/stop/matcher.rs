@@ -93,6 +93,7 @@ impl Row {
 impl<S: Symbol> Stops<S> {
     /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
     /// changed.
+    #[inline]
     pub fn feed<'a>(&'a self, row: &mut Row, piece: &'a [S], armed: bool) -> Result<Release<'a, S>, Error> {
         match row.phase {
             Phase::Hit => return Ok(Release::default()),
@@ -152,6 +153,7 @@ impl<S: Symbol> Stops<S> {
 impl StopSet {
     /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
     /// changed.
+    #[inline]
     pub fn feed<'a>(&'a self, row: &mut Row, piece: Piece<'a>, armed: bool) -> Result<Output<'a>, Error> {
         match (self.matching(), piece) {
             (Matching::Bytes(stops), Piece::Bytes(piece)) => {
@@ -165,23 +167,40 @@ impl StopSet {
         }
     }
 
-    /// Reads several pieces, armed from piece `armed_from` on. Gives all that they release, and how
-    /// many pieces there are up to the one that completes a stop; the rest is not read.
-    pub fn feed_many(
-        &self,
+    /// Reads several pieces, which stand one after the other in `whole` and end at `ends`; armed from piece
+    /// `armed_from` on. Gives all that they release, and how many pieces there are up to the one that completes a
+    /// stop; the rest is not read.
+    ///
+    /// How a stream is cut changes nothing but the moment: the pieces before `armed_from` are read as one, and so are
+    /// the others.
+    pub fn feed_many<'a>(
+        &'a self,
         row: &mut Row,
-        pieces: &[Piece<'_>],
+        whole: Piece<'a>,
+        ends: &[usize],
         armed_from: usize,
-    ) -> Result<(Output<'static>, usize), Error> {
+    ) -> Result<(Output<'a>, usize), Error> {
         let mut after = *row; // a failing call changes nothing
-        let mut output = self.nothing();
-        if after.phase == Phase::Flushed {
-            return Err(Error::FedAfterFlush { row: None });
+        match after.phase {
+            Phase::Flushed => return Err(Error::FedAfterFlush { row: None }),
+            Phase::Hit => return Ok((self.nothing(), 0)),
+            Phase::Armed | Phase::Unarmed => {}
         }
-        let mut used = 0;
-        while used < pieces.len() && after.phase != Phase::Hit {
-            output.append(self.feed(&mut after, pieces[used], used >= armed_from)?);
-            used += 1;
+        let mut output = self.nothing();
+        let (unarmed, armed) = ends.split_at(armed_from.min(ends.len()));
+        let (first, rest) = whole.split_at(unarmed.last().copied().unwrap_or(0));
+        if !unarmed.is_empty() {
+            output = self.feed(&mut after, first, false)?;
+        }
+        if !armed.is_empty() {
+            output = output.followed_by(self.feed(&mut after, rest, true)?);
+        }
+        let mut used = ends.len();
+        if after.phase == Phase::Hit {
+            let end = whole.len() - after.discarded as usize;
+            let completing = ends.partition_point(|&piece| piece < end);
+            after.discarded = (ends[completing] - end) as u64;
+            used = completing + 1;
         }
         *row = after;
         Ok((output, used))
@@ -227,6 +246,7 @@ impl StopSet {
     }
 
     /// As text where the kind is text. The decoder is closed when the stream has ended.
+    #[inline]
     fn decoded<'a>(&self, row: &mut Row, release: Release<'a, u8>) -> Output<'a> {
         if self.kind() == Kind::Text {
             let ended = matches!(row.phase, Phase::Hit | Phase::Flushed);

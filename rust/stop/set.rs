@@ -83,10 +83,11 @@ impl<S: Symbol> Stops<S> {
     }
 
     /// The symbols held back in this row: always a prefix of a stop.
+    #[inline]
     #[must_use]
     pub fn held(&self, row: &Row) -> &[S] {
         let armed = match row.phase {
-            _ if self.include => return &[],
+            _ if self.include || row.state == 0 => return &[],
             Phase::Unarmed => false,
             Phase::Armed => true,
             Phase::Hit | Phase::Flushed => return &[],
@@ -121,6 +122,24 @@ pub enum Piece<'a> {
     Ids(&'a [u32]),
 }
 
+impl<'a> Piece<'a> {
+    /// How many symbols it has.
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Ids(ids) => ids.len(),
+        }
+    }
+
+    /// What is before `at`, and the rest.
+    pub(super) fn split_at(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Bytes(bytes) => (Self::Bytes(&bytes[..at]), Self::Bytes(&bytes[at..])),
+            Self::Ids(ids) => (Self::Ids(&ids[..at]), Self::Ids(&ids[at..])),
+        }
+    }
+}
+
 /// What a stream gives out; borrowed from the piece or from a stop where that is possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output<'a> {
@@ -143,14 +162,34 @@ impl Output<'_> {
         }
     }
 
-    /// Appends the output that follows; one of another kind never does.
-    pub(super) fn append(&mut self, next: Output<'_>) {
-        match (self, next) {
-            (Self::Text(text), Output::Text(more)) => text.to_mut().push_str(&more),
-            (Self::Bytes(bytes), Output::Bytes(more)) => bytes.to_mut().extend_from_slice(&more),
-            (Self::Ids(ids), Output::Ids(more)) => ids.to_mut().extend_from_slice(&more),
-            _ => {}
+    /// Whether it is the piece itself, all of it.
+    #[must_use]
+    pub fn is_all_of(&self, piece: Piece<'_>) -> bool {
+        match (self, piece) {
+            (Self::Text(text), Piece::Bytes(bytes)) => std::ptr::eq(text.as_bytes(), bytes),
+            (Self::Bytes(given), Piece::Bytes(bytes)) => std::ptr::eq(&raw const **given, bytes),
+            (Self::Ids(given), Piece::Ids(ids)) => std::ptr::eq(&raw const **given, ids),
+            _ => false,
         }
+    }
+
+    /// Both, one after the other; an output of another kind never follows.
+    pub(super) fn followed_by(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Text(text), Self::Text(more)) => Self::Text(text + more),
+            (Self::Bytes(bytes), Self::Bytes(more)) => Self::Bytes(joined(bytes, more)),
+            (Self::Ids(ids), Self::Ids(more)) => Self::Ids(joined(ids, more)),
+            (this, _) => this,
+        }
+    }
+}
+
+/// Both, without a copy where one of them is empty.
+fn joined<'a, S: Copy>(first: Cow<'a, [S]>, then: Cow<'a, [S]>) -> Cow<'a, [S]> {
+    match (first.is_empty(), then.is_empty()) {
+        (true, _) => then,
+        (_, true) => first,
+        _ => Cow::Owned([first, then].concat()),
     }
 }
 

@@ -90,6 +90,7 @@ impl Pending {
 
     /// Decodes `head` and then `tail`, and ends the stream if `close`. Text that is there already is
     /// borrowed: most pieces are whole characters and follow nothing that waits.
+    #[inline]
     pub(super) fn decode<'a>(&mut self, head: &'a [u8], tail: &'a [u8], close: bool) -> Cow<'a, str> {
         if self.len == 0 && (head.is_empty() || tail.is_empty()) {
             let only = if head.is_empty() { tail } else { head };
@@ -97,12 +98,17 @@ impl Pending {
                 return Cow::Borrowed(text);
             }
         }
+        Cow::Owned(self.decode_slowly(head, tail, close))
+    }
+
+    #[cold]
+    fn decode_slowly(&mut self, head: &[u8], tail: &[u8], close: bool) -> String {
         let mut out = String::new();
         self.push(head, &mut out);
         self.push(tail, &mut out);
         if close {
             self.close(&mut out);
         }
-        Cow::Owned(out)
+        out
     }
 }

@@ -4,13 +4,13 @@ mod common;
 
 use common::adjust::{adjusted, left};
 use proptest::prelude::*;
-use rheostat::adjust::{Adjustment, Shaping};
+use rheostat::adjust::{Adjustment, Shaped, Shaping};
 use rheostat::dry::Dry;
 use rheostat::history::{History, repeats};
 use rheostat::masks::{Ids, Masks};
 use rheostat::memory::{Memory, Moment};
 use rheostat::penalties::Penalties;
-use rheostat::simd::{self, Level};
+use rheostat::simd::Logits;
 use rheostat::{Error, law};
 
 /// Ids of the histories and lists: few, so that they meet.
@@ -100,10 +100,17 @@ fn history() -> impl Strategy<Value = History> {
     (ids(20), ids(20)).prop_map(|(prompt, output)| History::new(&prompt, &output))
 }
 
+/// The row after everything, unchecked.
+fn apply(adjustment: &Adjustment, row: &[f32], shaped: &mut Shaped) -> Result<Vec<f32>, Error> {
+    let standing = adjustment.apply(Logits::F32(row), 3, shaped)?;
+    Ok(standing.row().logits().to_vec())
+}
+
 /// What a caller does: the row is adjusted, then checked.
-fn apply(adjustment: &Adjustment, row: &[f32], out: &mut Vec<f32>) -> Result<(), Error> {
-    adjustment.apply(row, 3, out)?;
-    law::check_row(out).map(|_| ()).map_err(|error| error.in_row(3))
+fn apply_and_check(adjustment: &Adjustment, row: &[f32], shaped: &mut Shaped) -> Result<Vec<f32>, Error> {
+    let standing = adjustment.apply(Logits::F32(row), 3, shaped)?;
+    standing.row().check().map_err(|error| error.in_row(3))?;
+    Ok(standing.row().logits().to_vec())
 }
 
 /// Equal to the bit, and with NaN equal to itself.
@@ -120,8 +127,9 @@ proptest! {
     ) {
         let expected = adjusted(&masks, &penalties, &history, &row);
         let adjustment = Adjustment::new(masks, penalties, history);
-        let mut out = stale;
-        let result = apply(&adjustment, &row, &mut out).map(|()| out);
+        let mut shaped = Shaped::default();
+        let _ = apply(&adjustment, &stale, &mut shaped);
+        let result = apply_and_check(&adjustment, &row, &mut shaped);
         prop_assert_eq!(shown(&result), shown(&expected));
     }
 
@@ -131,15 +139,16 @@ proptest! {
         let needs = Shaping { masks: masks.clone(), ..Shaping::default() }.needs();
         let memory = Memory::for_one_call(&history, needs, row.len());
         let moment = Moment { history: &history, memory: &memory, bitmask: None };
-        if let Ok((set, names)) = masks.left(moment, row.len(), 3) {
+        let mut words = vec![7];
+        if masks.allow(moment, row.len(), 3, &mut words).is_ok() {
             let (left, by) = left(&masks, &history, row.len());
-            prop_assert_eq!(names, by);
-            let held: Vec<bool> = (0..=row.len()).map(|i| set.holds(i)).collect();
-            prop_assert_eq!(held, [left, vec![false]].concat());
+            prop_assert_eq!(masks.names(moment, row.len(), &words), by);
+            let held: Vec<bool> = (0..32 * words.len()).map(|i| words[i / 32] >> (i % 32) & 1 == 1).collect();
+            prop_assert_eq!(&held[..row.len()], &left);
+            prop_assert!(!held[row.len()..].contains(&true) && held.len() < row.len() + 32);
         }
         let adjustment = Adjustment::new(masks, Penalties::default(), history);
-        let mut out = vec![];
-        let result = apply(&adjustment, &row, &mut out).map(|()| out);
+        let result = apply_and_check(&adjustment, &row, &mut Shaped::default());
         prop_assert_eq!(shown(&result), shown(&expected));
     }
 
@@ -150,15 +159,16 @@ proptest! {
         let shaping = Shaping { masks, penalties };
         let mut history = history;
         let mut memory = Memory::to_keep(&history, shaping.needs(), FEW as usize);
-        let (mut out, mut expected) = (vec![], vec![]);
+        let (mut shaped, mut other) = (Shaped::default(), Shaped::default());
         for id in more {
             history.push(id);
             memory.extend(&history);
             let moment = Moment { history: &history, memory: &memory, bitmask: None };
-            let result = shaping.apply(moment, &row, 3, &mut out).map(|()| &out);
+            let result = shaping.apply(moment, Logits::F32(&row), 3, &mut shaped);
+            let result = result.map(|standing| standing.row().logits().to_vec());
             let Shaping { masks, penalties } = shaping.clone();
             let anew = Adjustment::new(masks, penalties, history.clone());
-            let anew = anew.apply(&row, 3, &mut expected).map(|()| &expected);
+            let anew = apply(&anew, &row, &mut other);
             prop_assert_eq!(shown(&result), shown(&anew));
         }
     }
@@ -172,18 +182,6 @@ proptest! {
     }
 
     #[test]
-    fn a_packed_mask_matches_naive_at_every_level(row in rows(), words in words()) {
-        let bit = |i: usize| words.get(i / 32).is_some_and(|word| word & (1 << (i % 32)) != 0);
-        let expected: Vec<u32> = row.iter().enumerate()
-            .map(|(i, x)| if bit(i) { x.to_bits() } else { f32::NEG_INFINITY.to_bits() }).collect();
-        for level in Level::available() {
-            let mut out = vec![7.0; row.len()];
-            simd::store_masked(level, &row, &words, &mut out);
-            prop_assert_eq!(out.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), expected.clone());
-        }
-    }
-
-    #[test]
     fn a_penalty_that_should_lower_never_raises_a_logit(
         mut penalties in penalties(), history in history(), row in prop::collection::vec(-30.0_f32..30.0, 8)
     ) {
@@ -192,8 +190,8 @@ proptest! {
         penalties.repetition_penalty = penalties.repetition_penalty.max(1.0);
         penalties.frequency_penalty = penalties.frequency_penalty.abs();
         penalties.presence_penalty = penalties.presence_penalty.abs();
-        let mut out = vec![];
-        if Adjustment::new(Masks::default(), penalties, history).apply(&row, 3, &mut out).is_ok() {
+        let adjustment = Adjustment::new(Masks::default(), penalties, history);
+        if let Ok(out) = apply(&adjustment, &row, &mut Shaped::default()) {
             prop_assert!(out.iter().zip(&row).all(|(after, before)| after <= before));
         }
     }
@@ -205,8 +203,7 @@ fn nothing_set_is_nothing_to_do() {
     let history = History::new(&[0, 1], &[1]);
     let adjustment = Adjustment::new(Masks::default(), Penalties::default(), history);
     assert!(adjustment.is_none(2));
-    let mut out = vec![];
-    adjustment.apply(&[1.0, f32::NAN], 0, &mut out).expect("no check");
+    let out = apply(&adjustment, &[1.0, f32::NAN], &mut Shaped::default()).expect("no check");
     assert!(out[0] == 1.0 && out[1].is_nan());
 }
 
@@ -219,8 +216,7 @@ fn dry_is_linear_in_the_history() {
         Penalties { dry, ..Penalties::default() },
         History::new(&ids, &[]),
     );
-    let mut out = vec![];
-    adjustment.apply(&[0.0; 4], 0, &mut out).expect("a token is left");
+    let out = apply(&adjustment, &[0.0; 4], &mut Shaped::default()).expect("a token is left");
     assert_eq!(out, [0.0, f32::NEG_INFINITY, 0.0, 0.0]);
 }
 
@@ -243,7 +239,6 @@ fn ids_beyond_the_row_say_nothing() {
         ..Penalties::default()
     };
     let adjustment = Adjustment::new(masks, penalties, History::new(&[9, 9], &[9]));
-    let mut out = vec![];
-    adjustment.apply(&[1.0, 2.0], 0, &mut out).expect("token 0 is left");
+    let out = apply(&adjustment, &[1.0, 2.0], &mut Shaped::default()).expect("token 0 is left");
     assert_eq!(out, [1.0, f32::NEG_INFINITY]);
 }

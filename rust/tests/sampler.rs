@@ -1,7 +1,7 @@
 //! A sequence between two tokens, and mirostat's cut, against twins.
 
 use proptest::prelude::*;
-use rheostat::adjust::Shaping;
+use rheostat::adjust::{Shaped, Shaping};
 use rheostat::chain::Kept;
 use rheostat::entropy::LogProbs;
 use rheostat::history::History;
@@ -10,6 +10,7 @@ use rheostat::mirostat::{Mirostat, surprise};
 use rheostat::report::Wanted;
 use rheostat::sampler::{self, Rules, Turn};
 use rheostat::scratch::Scratch;
+use rheostat::simd::Logits;
 use rheostat::state::{Saved, State};
 use rheostat::{Error, Knobs, Step, law};
 
@@ -64,7 +65,7 @@ proptest! {
         let Ok(maximum) = law::check_row(&row) else { return Ok(()) };
         let knobs = Knobs { temperature, top_k, ..Knobs::default() };
         let mut scratch = Scratch::default();
-        let mut kept = Kept::whole(&row, maximum, &mut scratch);
+        let mut kept = Kept::whole(row.as_slice().into(), maximum, &mut scratch);
         kept.take(Step::Temperature, &knobs);
         kept.take(Step::TopK, &knobs);
         let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), kept.weight());
@@ -147,10 +148,10 @@ fn a_draw_changes_nothing_and_moving_on_is_by_one_token() {
     let start = Saved { history: History::new(&[1], &[]), seed: 3, stream: 0, mu: None };
     let mut state = State::new(start, rules.shaping.needs(), rules.mirostat, 3);
     let before = state.to_bytes();
-    let turn = Turn { row: &[1.0, 3.0, 2.0], at: 0, bitmask: None, kept: true };
+    let turn = Turn { logits: Logits::F32(&[1.0, 3.0, 2.0]), at: 0, bitmask: None, kept: true };
     let chain = [Step::Temperature].as_slice();
-    let drawn =
-        sampler::draw(&rules, chain, &state, turn, &mut vec![], &mut Scratch::default()).expect("a good row");
+    let drawn = sampler::draw(&rules, chain, &state, turn, &mut Shaped::default(), &mut Scratch::default())
+        .expect("a good row");
     assert_eq!(
         (drawn.id, drawn.logprob, drawn.kept_mass, drawn.kept.clone()),
         (1, Some(0.0), Some(1.0), Some(vec![1]))

@@ -50,6 +50,11 @@ fn ties() -> impl Strategy<Value = Tie> {
     prop_oneof![Just(Tie::First), Just(Tie::Longest)]
 }
 
+/// What the set is to be fed with, of the two.
+fn as_piece<'a>(set: &StopSet, bytes: &'a [u8], ids: &'a [u32]) -> Piece<'a> {
+    if set.kind().name() == "tokens" { Piece::Ids(ids) } else { Piece::Bytes(bytes) }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..Default::default() })]
 
@@ -112,20 +117,29 @@ proptest! {
 
     #[test]
     fn feed_many_is_feed_piece_by_piece(
-        stops in stop_lists(), pieces in prop::collection::vec(letters(0, 4), 0..6), armed_from in 0_usize..4,
+        stops in stop_lists(), pieces in prop::collection::vec(letters(0, 4), 0..6), armed_from in 0_usize..8,
+        before in letters(0, 3), include: bool,
     ) {
-        let set = bytes_set(&stops, Tie::First, false);
-        let (mut one, mut many, mut given, mut used) = (Row::default(), Row::default(), Vec::new(), 0);
-        for (number, piece) in pieces.iter().enumerate() {
-            if one.phase() != Phase::Hit {
-                let output = set.feed(&mut one, Piece::Bytes(piece), number >= armed_from);
-                given.extend(unwrap_bytes(output.expect("armed once, armed always")));
-                used += 1;
+        for set in [bytes_set(&stops, Tie::First, include), ids_set(&stops, Tie::First, include)] {
+            let ids = |bytes: &[u8]| if set.kind().name() == "tokens" { wide(bytes) } else { vec![] };
+            let mut one = Row::default();
+            set.feed(&mut one, as_piece(&set, &before, &ids(&before)), armed_from == 0).expect("fresh");
+            let (mut many, mut given, mut used) = (one, Vec::new(), 0);
+            for (number, piece) in pieces.iter().enumerate() {
+                if one.phase() != Phase::Hit {
+                    let ids = ids(piece);
+                    let output = set.feed(&mut one, as_piece(&set, piece, &ids), number >= armed_from);
+                    given.extend(unwrap_bytes(output.expect("armed once, armed always")));
+                    used += 1;
+                }
             }
+            let ends: Vec<usize> = (1..=pieces.len()).map(|n| pieces[..n].concat().len()).collect();
+            let whole = pieces.concat();
+            let ids = ids(&whole);
+            let fed = set.feed_many(&mut many, as_piece(&set, &whole, &ids), &ends, armed_from);
+            let (output, count) = fed.expect("never flushed");
+            prop_assert_eq!((unwrap_bytes(output), count, many), (given, used, one));
         }
-        let pieces: Vec<_> = pieces.iter().map(|piece| Piece::Bytes(piece)).collect();
-        let (output, count) = set.feed_many(&mut many, &pieces, armed_from).expect("never flushed");
-        prop_assert_eq!((unwrap_bytes(output), count, many), (given, used, one));
     }
 
     #[test]
@@ -206,11 +220,12 @@ fn a_batch_refuses_rows_that_do_not_exist_and_fails_as_a_whole() {
     let set = Arc::new(StopSet::text(stops, Tie::First, false).expect("a stop"));
     let mut batch = Batch::new(vec![Arc::clone(&set), set]);
     let feed = |row, piece| Feed { row, piece: Piece::Bytes(piece), armed: true };
-    assert!(batch.feed(&[feed(0, b"ab"), feed(2, b"ab")]).is_err());
+    let give = |_: usize, _: Piece<'_>, output: Output<'_>| unwrap_bytes(output.into_owned());
+    assert!(batch.feed([feed(0, b"ab"), feed(0, b"c"), feed(2, b"ab")].into_iter(), give).is_err());
     assert!(batch.hits().all(|hit| hit.is_none()));
     assert!(batch.flush(&[2]).is_err() && batch.reset(&[2]).is_err() && batch.reorder(&[2]).is_err());
-    assert!(batch.feed(&[feed(1, b"a")]).is_ok());
+    assert_eq!(batch.feed([feed(1, b"xa"), feed(1, b"")].into_iter(), give), Ok(vec![b"x".to_vec(), vec![]]));
     assert!(batch.reorder(&[1, 1]).is_ok());
-    assert!(batch.feed(&[feed(0, b"b")]).is_ok());
+    assert_eq!(batch.feed([feed(0, b"b")].into_iter(), give), Ok(vec![vec![]]));
     assert_eq!(batch.hits().map(|hit| hit.is_some()).collect::<Vec<_>>(), [true, false]);
 }

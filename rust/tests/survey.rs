@@ -9,13 +9,29 @@ use rheostat::survey::Survey;
 
 fn checked(row: &[f32], temperature: f64) -> bool {
     let mut cells = vec![];
-    let Some(survey) = Survey::of(row, law::scale_of(temperature), &mut cells) else { return false };
+    let Some(survey) = Survey::of(row.into(), law::scale_of(temperature), &mut cells) else { return false };
     let maximum = naive::maximum(row);
-    assert_eq!(survey.maximum(row, &cells), maximum);
+    assert_eq!(survey.maximum(row.into(), &cells), maximum);
     let z: u64 = row.iter().map(|x| naive::integer_weight(*x, maximum, temperature)).sum();
     let (low, high) = survey.sum_between(maximum, row.len());
     assert!(low <= z && z <= high, "{z} is not in {low} ..= {high} at T = {temperature}");
     assert!(high - low <= z / 40_000 + row.len() as u64 + 6, "{low} ..= {high} is wide");
+    for below in [0.0, 1.0, 4.0, 1e6] {
+        let listed: Vec<f32> = row
+            .iter()
+            .copied()
+            .filter(|x| f64::from(*x) >= f64::from(maximum) - below * temperature)
+            .collect();
+        let mass: u64 = listed.iter().map(|x| naive::integer_weight(*x, maximum, temperature)).sum();
+        let (from, to) = survey.sum_with_listed(maximum, row.len(), &listed, mass, &cells);
+        assert!(
+            from <= z && z <= to,
+            "{z} is not in {from} ..= {to} at T = {temperature} with {} listed",
+            listed.len()
+        );
+        let wide = 2.5e-6 * z as f64 + 1.5e-5 * (z - mass) as f64 + 2e6;
+        assert!((to - from) as f64 <= wide + row.len() as f64, "{from} ..= {to} is wide");
+    }
     true
 }
 
@@ -44,12 +60,12 @@ proptest! {
 /// How many of the chances the survey decides, none where its guess is poor; those it does, as the law does.
 fn decided(row: &[f32], temperature: f64, chances: impl Iterator<Item = u64>) -> usize {
     let (mut cells, mut weights) = (vec![], vec![]);
-    let Some(survey) = Survey::of(row, law::scale_of(temperature), &mut cells) else { return 0 };
+    let Some(survey) = Survey::of(row.into(), law::scale_of(temperature), &mut cells) else { return 0 };
     let maximum = naive::maximum(row);
     let ids: Vec<usize> = (0..row.len()).filter(|id| row[*id] > f32::NEG_INFINITY).collect();
     chances
         .filter(|u| {
-            let token = survey.draw(row, maximum, *u, &cells, &mut weights);
+            let token = survey.draw(row.into(), maximum, *u, &cells, &mut weights);
             assert!(token.is_none_or(|token| token == naive::draw(row, &ids, temperature, *u)), "u = {u}");
             token.is_some()
         })

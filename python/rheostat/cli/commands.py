@@ -11,19 +11,31 @@ from functools import partial
 
 import rheostat
 from rheostat import KnobError, LogitsError
-from rheostat.cli import bench, count, diff, explain, generate, terminal
-from rheostat.cli.errors import UsageError
+from rheostat.cli import bench, count, diff, explain, generate, play, sweep, terminal, train
+from rheostat.cli.errors import FailedError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
-COMMANDS = {"generate": generate, "explain": explain, "count": count, "bench": bench, "diff": diff}
+COMMANDS = {
+    "generate": generate,
+    "explain": explain,
+    "count": count,
+    "train": train,
+    "sweep": sweep,
+    "play": play,
+    "bench": bench,
+    "diff": diff,
+}
 
 DESCRIPTION = """\
 Text from a language model on a CPU, with every decoding knob, exact and reproducible.
 
   rheostat generate "Once upon a time"             write on from a prompt
   rheostat explain "Once upon a" --top-p 0.9       what a setting does to the next token
+  rheostat play                                    turn the knobs in a browser
   rheostat count --file prompt.txt                 how long a text is
+  rheostat train novel.txt                         a small model of your own text
+  rheostat sweep --vary temperature=0.2:1.5        what a knob does, measured
   rheostat bench                                   how fast a token is here
   rheostat diff a.jsonl b.jsonl                    where two recorded texts part
 """
@@ -96,7 +108,7 @@ def sentence(error: Exception) -> str:
     said = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename or 'what was to be written'}: {error.strerror}"
-    if said and isinstance(error, UsageError | KnobError | LogitsError | OSError | ImportError):
+    if said and isinstance(error, UsageError | FailedError | KnobError | LogitsError | OSError | ImportError):
         return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +48,11 @@ def note(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """A line on standard error that the next one overwrites; nothing where that is no terminal."""
+    """A line on standard error that the next one overwrites; nothing where that is no terminal. It is cut to
+    the terminal's width, for nothing overwrites a second line.
+    """
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.write(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
 

@@ -1,4 +1,5 @@
-"""The model in the box: a small language model in NumPy, trained on English that every Python carries.
+"""The model in the box: a small language model in NumPy, trained on English that every Python carries; and
+the training of your own.
 
 >>> import rheostat
 >>> from rheostat import lab
@@ -10,8 +11,10 @@
 'Return the name of the request-specific path to a file.'
 
 To read in this order: vocabulary.py (text to ids), network.py (a gated recurrent unit, forwards and
-backwards), optimiser.py, text.py (what it is trained on), ngram.py (what it has to beat), train.py,
-and model.py and reader.py, how it is used. `import rheostat` imports none of it.
+backwards), optimiser.py, knobs.py and schedules.py (what can be chosen), corpus.py (a text as it is read),
+trainer.py (update after update), training.py (`train_text`), checkpoint.py, curves.py; text.py, ngram.py and
+train.py make the model in the box; and model.py and reader.py are how one is used. `import rheostat` imports
+none of it.
 
 The weights are stored as int8 with a scale for each row; computed is in float32. One machine gives the same
 logits for the same ids, whatever was called before, and with any number of threads, of which one is used. Two
@@ -19,6 +22,24 @@ machines may differ in the last bits, for sums are those of the BLAS under NumPy
 logits is the same everywhere, the logits are not.
 """
 
+from rheostat.lab.checkpoint import CheckpointError, read_knobs
+from rheostat.lab.corpus import CorpusError
+from rheostat.lab.knobs import TrainingKnobs
 from rheostat.lab.model import Model, load, save
+from rheostat.lab.trainer import DivergedError, Epoch, Progress
+from rheostat.lab.training import Training, train_text
 
-__all__ = ["Model", "load", "save"]
+__all__ = [
+    "CheckpointError",
+    "CorpusError",
+    "DivergedError",
+    "Epoch",
+    "Model",
+    "Progress",
+    "Training",
+    "TrainingKnobs",
+    "load",
+    "read_knobs",
+    "save",
+    "train_text",
+]

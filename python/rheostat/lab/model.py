@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rheostat import TokenTable
 from rheostat.lab import network
+from rheostat.lab.files import whole
 from rheostat.lab.network import Array, Parameters
 from rheostat.lab.reader import Reader
 from rheostat.lab.vocabulary import Vocabulary
@@ -163,10 +164,8 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         arrays[name] = value
         if value.ndim == 2:
             arrays[name], arrays[f"{name}.scale"] = rounded(value)
-    part = Path(f"{os.fspath(path)}.part")
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.savez(file, **arrays)
-    part.replace(path)
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Model:

@@ -1,4 +1,4 @@
-"""AdamW, its learning rate, and the clipping of gradients."""
+"""AdamW, and the clipping of gradients."""
 
 from __future__ import annotations
 
@@ -9,18 +9,6 @@ import numpy as np
 from rheostat.lab.network import Parameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.98, 1e-8
-
-
-def cosine(step: int, steps: int, warmup_steps: int) -> float:
-    """The share of the learning rate at a step: up in a line, then down to 0 along half a cosine
-    (Loshchilov and Hutter 2017, "SGDR").
-
-    >>> [round(cosine(step, 10, 2), 2) for step in range(10)]
-    [0.5, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04, 0.0]
-    """
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    return 0.5 + 0.5 * math.cos(math.pi * (step + 1 - warmup_steps) / (steps - warmup_steps))
 
 
 def clip(gradients: Parameters, norm: float) -> float:

@@ -20,7 +20,6 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from pydoc_data.topics import topics
 
 # What some systems package separately, and what has few words of its own.
 LEFT_OUT = {
@@ -69,6 +68,8 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def sources() -> Iterator[str]:
     """The topics by name, then the docstrings of each module in the order of its file."""
+    from pydoc_data.topics import topics  # nearly a megabyte, which nothing else needs
+
     for _, topic in sorted(topics.items()):
         yield topic
     library = Path(sysconfig.get_path("stdlib"))

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rheostat.errors import KnobError, LogitsError
+from rheostat.law_version import check_law
 from rheostat.params import SamplingParams
 from rheostat.reference import lists
 from rheostat.reference.arrays import as_logits
+from rheostat.reference.law import LAW
 from rheostat.reference.lists import Shape, is_sequence
 from rheostat.reference.slot import (
     VOCAB_SIZE,
@@ -181,15 +183,17 @@ class BatchSampler:
     def __getstate__(self) -> tuple[Any, ...]:
         with self._guard:
             slots = self._slots.items()
-            return self._next, tuple((handle, s.params, s.state.to_bytes()) for handle, s in slots)
+            return LAW, self._next, tuple((handle, s.params, s.state.to_bytes()) for handle, s in slots)
 
     def __setstate__(self, state: Any) -> None:
         if not _is_state(state):
             message = "state must be one that BatchSampler.__getstate__ gave, got another"
             raise KnobError(message, "state", "another")
-        slots = {key: slot_from_snapshot(params, self._vocab_size, saved) for key, params, saved in state[1]}
+        law, following, sequences = state
+        check_law(law)
+        slots = {key: slot_from_snapshot(params, self._vocab_size, saved) for key, params, saved in sequences}
         with self._guard:
-            self._next, self._slots = state[0], slots
+            self._next, self._slots = following, slots
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._vocab_size,), self.__getstate__()
@@ -261,12 +265,12 @@ def _stranger(name: str, handle: Any) -> KnobError:
 
 
 def _is_state(state: Any) -> bool:
-    """(the next handle, (handle, params, snapshot) of each sequence), the handles ascending."""
-    if not isinstance(state, tuple) or len(state) != 2 or not isinstance(state[1], tuple):
+    """(LAW, the next handle, (handle, params, snapshot) of each sequence), the handles ascending."""
+    if not isinstance(state, tuple) or len(state) != 3 or not isinstance(state[2], tuple):
         return False
-    if not all(isinstance(each, tuple) and len(each) == 3 for each in state[1]):
+    if not all(isinstance(each, tuple) and len(each) == 3 for each in state[2]):
         return False
-    keys = [*(each[0] for each in state[1]), state[0]]
+    keys = [*(each[0] for each in state[2]), state[1]]
     if not all(type(key) is int for key in keys):
         return False
     return keys == sorted({*keys}) and 0 <= keys[0] <= keys[-1] < MOST

@@ -12,10 +12,10 @@ it is enough to continue T with every rest of every stop and to look who wins.
 from __future__ import annotations
 
 import codecs
-import functools
 from typing import TYPE_CHECKING, Any
 
 from rheostat.errors import KnobError
+from rheostat.reference.law import LAW
 from rheostat.reference.stop_input import (
     broken,
     flag,
@@ -28,7 +28,7 @@ from rheostat.reference.stop_input import (
     wrong_type,
 )
 from rheostat.reference.stop_state import parse_state
-from rheostat.stops import StopHit
+from rheostat.stops import StopHit, restored
 
 if TYPE_CHECKING:
     from rheostat.reference.stop_batch import StopBatch
@@ -197,8 +197,7 @@ class StopSet:
         return f"StopSet({self.stops!r}, {knobs})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make = functools.partial(type(self), kind=self._kind, tie=self._tie, include=self._include)
-        return make, (self.stops,)
+        return restored, (type(self), LAW, self.stops, self._kind, self._tie, self._include)
 
 
 class StopMatcher:

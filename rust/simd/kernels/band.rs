@@ -1,6 +1,6 @@
 //! What a wide nucleus asks of a row: sums above and inside a band of logits.
 
-use super::parts::{RUN, align, padded, split, sum_of_lanes};
+use super::parts::{RUN, align, least_lane, padded, split, sum_of_lanes};
 use super::weights::{BLOCK, SUMMED, Sum, weight};
 use crate::simd::vector::Vector;
 
@@ -60,8 +60,9 @@ fn add_word<V: Vector>(
     let mut mark = 0;
     for (i, x) in word.chunks_exact(V::LANES).enumerate() {
         let x = V::load(x);
-        all.add_both(weight::<V, false>(x, m, c), above, x.is_above(high));
-        mark |= (x.bits_at_least(low) & high.bits_at_least(x)) << (i * V::LANES);
+        let is_above = x.is_above(high);
+        all.add_both(weight::<V, false>(x, m, c), above, is_above);
+        mark |= (x.bits_at_least(low) & !V::bits(is_above)) << (i * V::LANES);
     }
     mark
 }
@@ -106,9 +107,7 @@ pub fn sum_below<V: Vector>(xs: &[f32], weights: &[f32], bound: f32) -> (f32, f3
         next = next.min_unless(a, a_below);
         other = other.min_unless(b, b_below);
     }
-    let mut lanes = [f32::INFINITY; 16];
-    next.min(other).store(&mut lanes);
-    let (mut sum, mut next) = (sum_of_lanes(even.add(odd)), lanes.into_iter().fold(f32::INFINITY, f32::min));
+    let (mut sum, mut next) = (sum_of_lanes(even.add(odd)), least_lane(next.min(other)));
     for (x, v) in rest.iter().zip(&weights[whole.len()..]) {
         if *x < bound {
             sum += v;

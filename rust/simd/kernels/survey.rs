@@ -3,8 +3,10 @@
 //! A cell is one lane of `RUN` vectors, 16 logits. Adding a non-negative float never rounds below either term,
 //! so a cell's sum is at least each of its weights: where no cell is hot, no logit is.
 
-use super::gather::{gather, gather_part};
-use super::parts::{RUN, align, padded, split, store_part, sum_of_lanes};
+use super::gather::{gather_part, gather_vectors};
+use super::maximum::largest_lane;
+use super::parts::{RUN, padded, split, split_head, store_part, sum_of_lanes};
+use crate::simd::source::{Reader, Source, read};
 use crate::simd::vector::Vector;
 
 /// 2**f on [-0.5, 0.5] to within [`ROUGH_ERROR`], highest power first: a minimax fit of the relative error.
@@ -30,64 +32,127 @@ pub struct Surveyed {
 /// 2**(x * scale + shift), roughly: below 2**-125 where that is below, infinite where it is 2**128 and more,
 /// NaN or infinite for a NaN and for +inf, so that no sum of them is a finite number.
 #[inline(always)]
-fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+pub fn rough_weight<V: Vector>(x: V, scale: V, shift: V) -> V {
+    add_rough_weight(V::splat(0.0), x, scale, shift)
+}
+
+/// sum + [`rough_weight`], which is not rounded before where that is less work.
+#[inline(always)]
+fn add_rough_weight<V: Vector>(sum: V, x: V, scale: V, shift: V) -> V {
     let y = x.fma(scale, shift);
     let near = if V::SCALES_ANY { y } else { y.max(V::splat(-127.0)).min(V::splat(128.0)) };
-    let (n, power) = near.rint();
+    let (n, power) = near.rint_any();
     let f = near.sub(n);
     let mut q = V::splat(ROUGH_COEFFICIENTS[0]);
     for coefficient in &ROUGH_COEFFICIENTS[1..] {
         q = q.fma(f, V::splat(*coefficient));
     }
-    q.times_any(power)
+    q.times_any_add(power, sum)
 }
 
 /// Writes the cells: one vector of them for the head, one for each `RUN` vectors of the body.
 #[inline(always)]
-pub fn survey<V: Vector>(row: &[f32], scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed {
+pub fn survey<V: Vector>(source: Source<'_>, scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed {
+    read!(source, reader => survey_reader::<V, _>(reader, scale, shift, cells))
+}
+
+#[inline(always)]
+fn survey_reader<V: Vector, R: Reader>(reader: R, scale: f32, shift: f32, cells: &mut Vec<f32>) -> Surveyed {
     let (c, k) = (V::splat(scale), V::splat(shift));
-    let (head, body) = align::<V>(row);
-    let vectors = body.len().div_ceil(RUN * V::LANES) + 1;
-    cells.resize(vectors * V::LANES, 0.0);
-    let (of_head, of_body) = cells.split_at_mut(V::LANES);
-    let first: V = rough_weight(padded(head), c, k);
+    let (head, body) = split_head::<V, _>(reader);
+    let size = RUN * V::LANES;
+    let blocks = body.len() / size;
+    let rest = body.part(blocks * size, body.len() - blocks * size);
+    cells.resize((1 + body.len().div_ceil(size)) * V::LANES, 0.0);
+    let (of_head, cells) = cells.split_at_mut(V::LANES);
+    let first: V = rough_weight(head.padded(), c, k);
     first.store(of_head);
     let (mut total, mut top) = (first.add_to_wide(V::wide_zero()), first);
-    let (groups, cells) = (body.chunks(GROUP * RUN * V::LANES), of_body.chunks_mut(GROUP * V::LANES));
-    for (group, cells) in groups.zip(cells) {
-        let mut blocks = group.chunks_exact(RUN * V::LANES);
-        let mut cells = cells.chunks_exact_mut(V::LANES);
+    let (of_blocks, of_rest) = cells.split_at_mut(blocks * V::LANES);
+    for (group, cells) in of_blocks.chunks_mut(GROUP * V::LANES).enumerate() {
         let mut of_group = V::splat(0.0);
-        for (block, cells) in (&mut blocks).zip(&mut cells) {
-            let mut sum = V::splat(0.0);
-            for x in block.chunks_exact(V::LANES) {
-                sum = sum.add(rough_weight(V::load(x), c, k));
-            }
-            sum.store(cells);
-            of_group = of_group.add(sum);
-            top = top.max(sum);
-        }
-        let (whole, rest) = split::<V>(blocks.remainder());
-        if let Some(cells) = cells.next() {
-            let mut sum = rough_weight(padded(rest), c, k);
-            for x in whole.chunks_exact(V::LANES) {
-                sum = sum.add(rough_weight(V::load(x), c, k));
-            }
+        for (at, cells) in cells.chunks_exact_mut(V::LANES).enumerate() {
+            let sum = sum_of_block(body.part((group * GROUP + at) * size, size), c, k);
             sum.store(cells);
             of_group = of_group.add(sum);
             top = top.max(sum);
         }
         total = of_group.add_to_wide(total);
     }
+    if !of_rest.is_empty() {
+        let sum = sum_of_rest(rest, c, k);
+        sum.store(of_rest);
+        total = sum.add_to_wide(total);
+        top = top.max(sum);
+    }
     let mut lanes = [0.0; 16];
     top.store(&mut lanes);
     Surveyed { sum: V::wide_sum_f64(total), top: lanes.into_iter().fold(0.0, f32::max) }
 }
 
+/// The cells of a whole block.
+#[inline(always)]
+fn sum_of_block<V: Vector, R: Reader>(block: R, c: V, k: V) -> V {
+    let mut sum = V::splat(0.0);
+    if !block.is_forbidden() {
+        for i in 0..RUN {
+            sum = add_rough_weight(sum, block.half(i), c, k);
+        }
+    }
+    sum
+}
+
+/// The cells of less than a block.
+#[inline(always)]
+fn sum_of_rest<V: Vector, R: Reader>(rest: R, c: V, k: V) -> V {
+    let whole = rest.len() / V::LANES * V::LANES;
+    let mut sum = rough_weight(rest.part(whole, rest.len() - whole).padded(), c, k);
+    for at in (0..whole).step_by(V::LANES) {
+        sum = add_rough_weight(sum, rest.vector(at), c, k);
+    }
+    sum
+}
+
+/// Adds the rough weights of the changes, whose logits a survey has read as -inf, to the cells that they lie in.
+#[inline(always)]
+pub fn add_to_cells<V: Vector>(
+    source: Source<'_>,
+    changes: &[(u32, f32)],
+    scale: f32,
+    shift: f32,
+    cells: &mut [f32],
+    found: Surveyed,
+) -> Surveyed {
+    let (c, k) = (V::splat(scale), V::splat(shift));
+    let head = read!(source, reader => split_head::<V, _>(reader).0.len());
+    let Surveyed { mut sum, mut top } = found;
+    for changes in changes.chunks(V::LANES) {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        for (lane, (_, x)) in lanes.iter_mut().zip(changes) {
+            *lane = *x;
+        }
+        rough_weight(V::load(&lanes), c, k).store(&mut lanes);
+        for ((id, _), weight) in changes.iter().zip(lanes) {
+            let cell = match (*id as usize).checked_sub(head) {
+                None => *id as usize,
+                Some(at) => (at / (RUN * V::LANES) + 1) * V::LANES + at % V::LANES,
+            };
+            cells[cell] += weight;
+            sum += f64::from(weight);
+            top = top.max(cells[cell]);
+        }
+    }
+    Surveyed { sum, top }
+}
+
 /// The block of a survey in which the cells' running sum, in the order of blocks, exceeds `mass`, as a range of
 /// logits, and the sum before it; the last block where it never does.
 #[inline(always)]
-pub fn block_at_mass<V: Vector>(row: &[f32], cells: &[f32], mass: f64) -> (std::ops::Range<usize>, f64) {
+pub fn block_at_mass<V: Vector>(
+    source: Source<'_>,
+    cells: &[f32],
+    mass: f64,
+) -> (std::ops::Range<usize>, f64) {
     let (mut at, mut before) = (0, 0.0);
     // By groups of vectors, then by vectors.
     for vectors in [GROUP, 1] {
@@ -105,13 +170,13 @@ pub fn block_at_mass<V: Vector>(row: &[f32], cells: &[f32], mass: f64) -> (std::
             at += size;
         }
     }
-    let (head, body) = align::<V>(row);
+    let head = read!(source, reader => split_head::<V, _>(reader).0.len());
     let block = at / V::LANES;
     if block == 0 {
-        return (0..head.len(), before);
+        return (0..head, before);
     }
-    let from = (block - 1) * RUN * V::LANES;
-    (head.len() + from..head.len() + body.len().min(from + RUN * V::LANES), before)
+    let from = head + (block - 1) * RUN * V::LANES;
+    (from..source.len().min(from + RUN * V::LANES), before)
 }
 
 /// Writes the rough weights into `out`, of the row's length.
@@ -151,45 +216,60 @@ fn next_hot<V: Vector>(cells: &[f32], from: usize, hot: V) -> usize {
 
 /// The largest logit in the blocks of a survey that have a cell of at least `hot`.
 #[inline(always)]
-pub fn maximum_from_cells<V: Vector>(row: &[f32], cells: &[f32], hot: f32) -> f32 {
-    let (head, body) = align::<V>(row);
+pub fn maximum_from_cells<V: Vector>(source: Source<'_>, cells: &[f32], hot: f32) -> f32 {
+    read!(source, reader => maximum_of_hot::<V, _>(reader, cells, hot))
+}
+
+#[inline(always)]
+fn maximum_of_hot<V: Vector, R: Reader>(reader: R, cells: &[f32], hot: f32) -> f32 {
+    let (head, body) = split_head::<V, _>(reader);
     let (_, cells) = cells.split_at(V::LANES); // the head's
-    let mut best: V = padded(head);
+    let size = RUN * V::LANES;
+    let mut best: V = head.padded();
     let mut at = next_hot(cells, 0, V::splat(hot));
-    while let Some(block) = body.get(at * RUN * V::LANES..) {
-        let (block, rest) = split::<V>(&block[..block.len().min(RUN * V::LANES)]);
-        for x in block.chunks_exact(V::LANES) {
-            best = best.max(V::load(x));
+    while at * size < body.len() {
+        let block = body.part(at * size, size.min(body.len() - at * size));
+        let whole = block.len() / V::LANES * V::LANES;
+        for at in (0..whole).step_by(V::LANES) {
+            best = best.max(block.vector(at));
         }
-        if !rest.is_empty() {
-            best = best.max(padded(rest));
-        }
+        best = best.max(block.part(whole, block.len() - whole).padded());
         at = next_hot(cells, at + 1, V::splat(hot));
     }
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    best.store(&mut lanes);
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    largest_lane(best)
 }
 
 /// Appends the logits of at least `low` in blocks of a survey that have a cell of at least `hot`, and their
 /// positions.
 #[inline(always)]
 pub fn gather_from_cells<V: Vector>(
-    row: &[f32],
+    source: Source<'_>,
+    cells: &[f32],
+    (hot, low): (f32, f32),
+    xs: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) {
+    read!(source, reader => gather_from_hot::<V, _>(reader, cells, (hot, low), xs, ids));
+}
+
+#[inline(always)]
+fn gather_from_hot<V: Vector, R: Reader>(
+    reader: R,
     cells: &[f32],
     (hot, low): (f32, f32),
     xs: &mut Vec<f32>,
     ids: &mut Vec<u32>,
 ) {
     let mut count = xs.len();
-    let (head, body) = align::<V>(row);
+    let (head, body) = split_head::<V, _>(reader);
     let (_, cells) = cells.split_at(V::LANES); // the head's
-    gather_part(head, V::splat(low), V::splat(f32::INFINITY), 0, &mut count, xs, ids);
+    let bounds = (V::splat(low), V::splat(f32::INFINITY));
+    gather_part(head, bounds, 0, &mut count, xs, ids);
     let size = RUN * V::LANES;
     let mut at = next_hot(cells, 0, V::splat(hot));
-    while let Some(block) = body.get(at * size..) {
-        let block = &block[..block.len().min(size)];
-        gather::<V>(block, low, f32::INFINITY, head.len() + at * size, &mut count, xs, ids);
+    while at * size < body.len() {
+        let block = body.part(at * size, size.min(body.len() - at * size));
+        gather_vectors(block, bounds, head.len() + at * size, &mut count, xs, ids);
         at = next_hot(cells, at + 1, V::splat(hot));
     }
     xs.truncate(count);

@@ -1,6 +1,7 @@
 //! Passes that write a row of results.
 
 use super::parts::{align, padded, store_part};
+use crate::simd::source::{Reader, Source, read};
 use crate::simd::vector::Vector;
 
 #[inline(always)]
@@ -35,35 +36,17 @@ pub fn store_log_probs<V: Vector>(row: &[f32], maximum: f32, temperature: f64, l
     }
 }
 
-/// One word of the mask at a time, bit i % 32 of word i // 32 for token i; most words forbid or allow all.
-/// The selection is plain integer arithmetic, which the compiler vectorises for the level.
 #[inline(always)]
-pub fn store_masked<V: Vector>(row: &[f32], words: &[i32], out: &mut [f32]) {
-    let (row, rest) = row.as_chunks::<32>();
-    let (out, out_rest) = out.as_chunks_mut::<32>();
-    let (of_whole, of_rest) = words.split_at(words.len().min(row.len()));
-    for ((xs, out), word) in row.iter().zip(out.iter_mut()).zip(of_whole) {
-        match *word {
-            0 => *out = [f32::NEG_INFINITY; 32],
-            -1 => *out = *xs,
-            word => store_word(xs, word as u32, out),
-        }
-    }
-    for out in &mut out[of_whole.len()..] {
-        *out = [f32::NEG_INFINITY; 32];
-    }
-    let mut padded = [f32::NEG_INFINITY; 32];
-    padded[..rest.len()].copy_from_slice(rest);
-    let mut selected = [f32::NEG_INFINITY; 32];
-    store_word(&padded, of_rest.first().map_or(0, |word| *word as u32), &mut selected);
-    out_rest.copy_from_slice(&selected[..rest.len()]);
+pub fn store_source<V: Vector>(source: Source<'_>, from: usize, out: &mut [f32]) {
+    read!(source, reader => store_reader::<V, _>(reader.part(from, out.len()), out));
 }
 
 #[inline(always)]
-fn store_word(xs: &[f32; 32], word: u32, out: &mut [f32; 32]) {
-    const FORBIDDEN: u32 = f32::NEG_INFINITY.to_bits();
-    for bit in 0..32 {
-        let keep = 0_u32.wrapping_sub(word >> bit & 1);
-        out[bit] = f32::from_bits(xs[bit].to_bits() & keep | FORBIDDEN & !keep);
+fn store_reader<V: Vector, R: Reader>(reader: R, out: &mut [f32]) {
+    let whole = reader.len() / V::LANES * V::LANES;
+    let (out, out_rest) = out.split_at_mut(whole);
+    for (i, out) in out.chunks_exact_mut(V::LANES).enumerate() {
+        reader.vector::<V>(i * V::LANES).store(out);
     }
+    store_part(reader.part(whole, reader.len() - whole).padded::<V>(), out_rest);
 }

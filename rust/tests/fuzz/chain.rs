@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use rheostat::adjust::Adjustment;
+use rheostat::adjust::{Adjustment, Shaped};
+use rheostat::chain::{self, Kept};
 use rheostat::dry::Dry;
 use rheostat::history::History;
 use rheostat::knobs::PRESETS;
 use rheostat::masks::Masks;
 use rheostat::penalties::Penalties;
 use rheostat::scratch::Scratch;
-use rheostat::simd::Level;
-use rheostat::{Error, Knobs, Step, chain, law};
+use rheostat::simd::{Level, Logits};
+use rheostat::{Error, Knobs, Step};
 
 use crate::random::Random;
 use crate::{adjust, naive};
@@ -148,14 +149,6 @@ fn penalties(random: &mut Random) -> Penalties {
     }
 }
 
-/// The row as the chain gets it.
-fn adjusted(adjustment: &Adjustment, row: &[f32]) -> Result<Vec<f32>, Error> {
-    let mut out = vec![];
-    adjustment.apply(row, 3, &mut out)?;
-    law::check_row(&out).map_err(|error| error.in_row(3))?;
-    Ok(out)
-}
-
 pub fn check(mut random: Random, number: u64) -> Result<(), String> {
     let random = &mut random;
     let (row, knobs, steps) = (row(random), knobs(random), steps(random));
@@ -176,18 +169,26 @@ pub fn check(mut random: Random, number: u64) -> Result<(), String> {
     };
 
     let expected = adjust::adjusted(&masks, &penalties, &history, &row);
-    let found = adjusted(&Adjustment::new(masks.clone(), penalties.clone(), history.clone()), &row);
+    let adjustment = Adjustment::new(masks.clone(), penalties.clone(), history.clone());
+    let mut shaped = Shaped::default();
+    let standing = adjustment.apply(Logits::F32(&row), 3, &mut shaped);
+    let found = standing.as_ref().map_err(Error::clone).and_then(|standing| {
+        standing.row().check().map_err(|error| error.in_row(3))?;
+        Ok(standing.row().logits().to_vec())
+    });
     if format!("{found:?}") != format!("{expected:?}") {
         return Err(told(format!("adjusted to {found:?}, not {expected:?}")));
     }
-    let Ok(row) = found else { return Ok(()) };
+    let (Ok(standing), Ok(row)) = (standing, found) else { return Ok(()) };
 
     let (wanted, temperature) = naive::keep(&row, &knobs, &steps);
     let mut scratch = Scratch::default();
-    let mut kept = match chain::keep(&row, &knobs, &steps, &mut scratch) {
+    let scale = chain::first_scale(steps.iter().copied(), &knobs);
+    let mut kept = match Kept::read(standing.row(), scale, &mut scratch) {
         Ok(kept) => kept,
         Err(error) => return Err(told(format!("refused: {error}"))),
     };
+    steps.iter().for_each(|step| kept.take(*step, &knobs));
     let ids: Vec<usize> = kept.tokens().map(|(id, _)| id).collect();
     if ids != wanted {
         return Err(told(format!("kept {ids:?}, not {wanted:?}")));

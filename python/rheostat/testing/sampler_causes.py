@@ -1,0 +1,150 @@
+"""By which cause a kept set is another than the law's.
+
+It takes two steps. First the whole: of the models in `sampler_models`, each a sampler with one fault, the one
+is taken that foretells most of what was kept, if it foretells more than a right sampler does. Then each row
+that still differs, from that model or from the law: between equal logits it is a tie, within the error of
+float32 sums it is rounding, and else unknown.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.reference import law
+from rheostat.reference.table import Knobs
+from rheostat.testing.sampler_answers import Answer, wrong_probabilities
+from rheostat.testing.sampler_models import Model, models
+
+Row = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+CAUSES = (
+    "error", "no-op", "order", "renormalisation", "boundary", "tie", "float sum", "probabilities", "unknown",
+)  # fmt: skip
+
+
+# Logits whose difference is a smaller part of the largest may become equal on their way through float32.
+CLOSE = 2.0**-20
+
+
+class Judge(NamedTuple):
+    """What is right, and what else could have been meant."""
+
+    knobs: Knobs
+    steps: tuple[str, ...]
+
+    weighs: bool
+    """Whether a token of weight 0 counts as not kept: nobody draws it."""
+
+    law: Model
+    """The sampler without a fault."""
+
+    def keeps(self, model: Model, x: Row, knobs: Knobs | None = None) -> Ids:
+        """What a model keeps of a row, ascending."""
+        ids = model.keeps(x, knobs or self.knobs)
+        if not self.weighs:
+            return ids
+        return ids[law.integer_weights(x[ids], self.knobs.temperature or 1.0) > 0]
+
+
+def cause_of(x: Row, answer: Answer, judge: Judge, base: Model) -> tuple[str, str] | None:
+    """Why an answer is not the law's, as a cause and in words, or None where it is. `base`: see `base_of`."""
+    if answer.error:
+        return "error", f"raises {answer.error}"
+    if np.array_equal(answer.ids, judge.keeps(judge.law, x)):
+        return wrong_probabilities(x, answer, judge.knobs.temperature)
+    expected = judge.keeps(base, x)
+    if np.array_equal(answer.ids, expected):
+        return base.cause, base.what
+    return _nearby(x, answer.ids, expected, judge, base)
+
+
+def base_of(judge: Judge, rows: list[Row], answers: list[Answer]) -> Model:
+    """The model that foretells most rows: the law, or a fault that explains half of what the law does not.
+
+    Where several foretell as many, they are told together: these knobs cannot tell them apart.
+    """
+    right = [
+        np.array_equal(answer.ids, judge.keeps(judge.law, x)) for x, answer in zip(rows, answers, strict=True)
+    ]
+    wrong = [at for at, fine in enumerate(right) if not fine and not answers[at].error]
+    best, most = [judge.law], sum(right)
+    for model in models(judge.steps) if wrong else []:
+
+        def foretells(at: int, model: Model = model) -> bool:
+            return np.array_equal(answers[at].ids, judge.keeps(model, rows[at]))
+
+        explained = sum(map(foretells, wrong))
+        if 2 * explained < len(wrong):
+            continue
+        hits = explained + sum(foretells(at) for at, fine in enumerate(right) if fine)
+        if hits > most:
+            best, most = [model], hits
+        elif hits == most and explained:
+            best.append(model)
+    first = best[0]
+    others = [model.what for model in best[1:] if model.cause != first.cause]
+    if first.what and others:
+        return first._replace(what=f"{first.what}, or {', or '.join(others)}: the same with these knobs")
+    return first
+
+
+def _nearby(x: Row, theirs: Ids, wanted: Ids, judge: Judge, base: Model) -> tuple[str, str]:
+    """Whether equal logits or rounding can explain it."""
+    if not judge.steps:
+        return "no-op", "removes tokens though nothing is set"
+    odd = np.setxor1d(theirs, wanted)
+    values = np.unique(x[odd] + np.float32(0))
+    tied = np.flatnonzero(x == values[0]) if values.size == 1 else odd
+    if values.size == 1 and tied.size > 1 and theirs.size:
+        inside = np.intersect1d(tied, theirs).size
+        if theirs.size == wanted.size:
+            return "tie", "keeps others of equal logits than the lowest ids"
+        if inside == tied.size:
+            return "tie", "keeps all tokens that are equal to the last one"
+        if inside and "typical_p" in judge.steps:
+            return "tie", "cuts among equal tokens, which typical_p keeps together"
+    tight, loose = (judge.keeps(base, x, _moved(judge.knobs, x.size, by)) for by in (-1, 1))
+    if _is_prefix(x, theirs) and _is_prefix(x, tight):
+        if tight.size <= theirs.size <= loose.size:
+            return "float sum", "cuts where its float32 arithmetic says so"
+    elif np.isin(tight, theirs).all() and np.isin(theirs, loose).all():
+        return "float sum", "cuts where its float32 arithmetic says so"
+    common = np.intersect1d(theirs, wanted)
+    near = np.append(values, x[common].min() if common.size else x.max())
+    if 0 < np.ptp(near) <= CLOSE * max(1.0, float(np.abs(x[np.isfinite(x)]).max())):
+        return "float sum", "cannot tell logits apart that are as close as these in float32"
+    if theirs.size == np.count_nonzero(x > -np.inf):
+        return "no-op", "keeps all tokens of some rows"
+    if base is judge.law:
+        for model in (model for model in models(judge.steps) if model.cause == "tie"):
+            if _nearby(x, theirs, judge.keeps(model, x), judge, model)[0] != "unknown":
+                return model.cause, model.what
+    return "unknown", "keeps other tokens"
+
+
+def _is_prefix(x: Row, ids: Ids) -> bool:
+    """Whether all that is above the least of them is among them."""
+    return ids.size > 0 and np.count_nonzero(x > x[ids].min()) == np.count_nonzero(x[ids] > x[ids].min())
+
+
+def _moved(knobs: Knobs, n: int, sign: int) -> Knobs:
+    """Every limit moved by what float32 can make of it, towards fewer tokens (-1) or more (1).
+
+    A sum of n numbers has an error of n units of 2**-24 at most; what a single token is compared with, of
+    some.
+    """
+    summed, single = sign * (n + 16) * 2.0**-24, sign * 2.0**-19
+    changed = {}
+    for name in ("top_p", "typical_p", "top_h"):
+        if knobs.sets(name):
+            changed[name] = min(max(getattr(knobs, name) + summed, 2.0**-60), 1.0)
+    for name in ("min_p", "epsilon_cutoff", "eta_cutoff"):
+        if knobs.sets(name):
+            changed[name] = min(getattr(knobs, name) * (1 - single), 1.0)
+    if knobs.sets("top_n_sigma"):
+        changed["top_n_sigma"] = knobs.top_n_sigma * (1 + single)
+    return Knobs(**(vars(knobs) | changed))
