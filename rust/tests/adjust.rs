@@ -4,6 +4,7 @@ mod common;
 
 use common::adjust::{adjusted, left};
 use proptest::prelude::*;
+use rheostat::Error;
 use rheostat::adjust::{Adjustment, Shaped, Shaping};
 use rheostat::dry::Dry;
 use rheostat::history::{History, repeats};
@@ -11,7 +12,6 @@ use rheostat::masks::{Ids, Masks};
 use rheostat::memory::{Memory, Moment};
 use rheostat::penalties::Penalties;
 use rheostat::simd::Logits;
-use rheostat::{Error, law};
 
 /// Ids of the histories and lists: few, so that they meet.
 const FEW: u32 = 6;
