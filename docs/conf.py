@@ -15,9 +15,6 @@ release = version = rheostat.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings"]
 exclude_patterns = ["_build"]
-# The menu may name a page that is yet to come. A name that is mistyped is found all the same: its page is
-# then in no menu, which is a warning.
-suppress_warnings = ["toc.not_readable"]
 
 html_theme = "furo"
 html_title = f"rheostat {version}"

@@ -170,5 +170,5 @@ def test_the_command_of_a_setting_is_the_setting():
     model = Bytes()
     wanted = subject.params(settings).replace(seed=None)
     assert program == "rheostat"
-    assert (parsed.prompt, parsed.model) == ("the ", "stand_in:load")
+    assert (parsed.prompt, parsed.model) == (["the "], "stand_in:load")
     assert options.params_of(parsed, model) == wanted

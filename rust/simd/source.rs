@@ -98,10 +98,10 @@ pub trait Element: Copy {
 
     /// The first `LANES` values, widened.
     fn load<V: Vector>(values: &[Self]) -> V;
-    /// Of the first 2 * `LANES` values the first half, or the second, of any division into two, widened.
+    /// Of values that make whole pairs of vectors the i-th vector, where it does not matter which half of a pair it is.
     #[inline(always)]
-    fn load_half<V: Vector>(values: &[Self], second: bool) -> V {
-        Self::load(if second { &values[V::LANES..] } else { values })
+    fn load_half<V: Vector>(values: &[Self], i: usize) -> V {
+        Self::load(&values[i * V::LANES..])
     }
     /// The value, widened.
     fn widened(self) -> f32;
@@ -148,8 +148,9 @@ impl Element for bf16 {
         V::load_bf16(values)
     }
     #[inline(always)]
-    fn load_half<V: Vector>(values: &[Self], second: bool) -> V {
-        if second { V::load_bf16_odd(values) } else { V::load_bf16_even(values) }
+    fn load_half<V: Vector>(values: &[Self], i: usize) -> V {
+        let pair = &values[i / 2 * 2 * V::LANES..];
+        if i.is_multiple_of(2) { V::load_bf16_even(pair) } else { V::load_bf16_odd(pair) }
     }
     #[inline(always)]
     fn widened(self) -> f32 {
@@ -192,8 +193,7 @@ impl<T: Element> Reader for &[T] {
     }
     #[inline(always)]
     fn half<V: Vector>(self, i: usize) -> V {
-        let from = i / 2 * 2 * V::LANES;
-        T::load_half(&self[from..from + 2 * V::LANES], i % 2 == 1)
+        T::load_half(self, i)
     }
     #[inline(always)]
     fn padded<V: Vector>(self) -> V {

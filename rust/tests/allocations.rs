@@ -1,5 +1,6 @@
 //! What a token allocates once the buffers have their size: nothing but what is told of it.
 
+use half::f16;
 use rheostat::adjust::{Shaped, Shaping};
 use rheostat::history::History;
 use rheostat::knobs::PRESETS;
@@ -23,14 +24,14 @@ fn flat(vocab: usize) -> Vec<f32> {
 }
 
 /// How many blocks the third of three tokens allocates, by the chain of transformers, which names most filters.
-fn blocks_of_a_token(row: &[f32], knobs: Knobs, wanted: Wanted) -> u64 {
+fn blocks_of_a_token(logits: Logits<'_>, knobs: Knobs, wanted: Wanted) -> u64 {
     let rules = Rules { shaping: Shaping::default(), knobs, mirostat: None, wanted };
     let history = History::new(&[0; 60], &[]); // with room for what comes
     let saved = Saved { history, seed: 7, stream: 0, mu: None };
-    let mut state = State::new(saved, rules.shaping.needs(), None, row.len());
+    let mut state = State::new(saved, rules.shaping.needs(), None, logits.len());
     let (mut scratch, mut shaped) = (Scratch::default(), Shaped::default());
     let mut token = || {
-        let turn = Turn { logits: Logits::F32(row), at: 0, bitmask: None, kept: false };
+        let turn = Turn { logits, at: 0, bitmask: None, kept: false };
         let chain: &[Step] = PRESETS[1].1;
         let drawn = sampler::draw(&rules, chain, &state, turn, &mut shaped, &mut scratch);
         sampler::accept(&rules, &mut state, &drawn.expect("a row"));
@@ -54,8 +55,11 @@ fn a_token_allocates_nothing() {
         let told =
             Wanted { logprob: true, raw_logprob: true, rank: true, kept_count: true, ..Wanted::default() };
         for wanted in [Wanted::default(), told] {
-            let blocks = blocks_of_a_token(row, knobs, wanted);
-            assert_eq!(blocks, 0, "{} logits, {knobs:?}, {wanted:?}", row.len());
+            let halves: Vec<f16> = row.iter().map(|x| f16::from_f32(*x)).collect();
+            for logits in [Logits::F32(row), Logits::F16(&halves)] {
+                let blocks = blocks_of_a_token(logits, knobs, wanted);
+                assert_eq!(blocks, 0, "{} logits, {knobs:?}, {wanted:?}", row.len());
+            }
         }
     }
 }
@@ -65,7 +69,7 @@ fn the_best_tokens_are_a_list() {
     let wanted = Wanted { logprob: true, top: 5, ..Wanted::default() };
     let knobs = Knobs { temperature: 0.8, top_p: 0.9, ..Knobs::default() };
     for row in [peaked(32), peaked(5_000)] {
-        assert!(blocks_of_a_token(&row, knobs, wanted) <= 3);
+        assert!(blocks_of_a_token(Logits::F32(&row), knobs, wanted) <= 3);
     }
 }
 

@@ -95,8 +95,9 @@ fn survey_reader<V: Vector, R: Reader>(reader: R, scale: f32, shift: f32, cells:
 fn sum_of_block<V: Vector, R: Reader>(block: R, c: V, k: V) -> V {
     let mut sum = V::splat(0.0);
     if !block.is_forbidden() {
-        for i in 0..RUN {
-            sum = add_rough_weight(sum, block.half(i), c, k);
+        for pair in 0..RUN / 2 {
+            sum = add_rough_weight(sum, block.half(2 * pair), c, k);
+            sum = add_rough_weight(sum, block.half(2 * pair + 1), c, k);
         }
     }
     sum
