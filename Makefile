@@ -94,7 +94,7 @@ docs: $(STAMPS)/docs install ## the documentation site, in docs/_build/html
 test-browser: install ## the playground in a real browser: needs Chromium
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
 	  echo 'the playground is tested in Chromium; on Debian: apt-get install chromium' >&2; exit 1; }
-	@$(STEP) 'pytest, in a browser' env RHEOSTAT_BROWSER=1 $(BIN)/python -m pytest tests/browser
+	@$(STEP) 'pytest, in a browser' env RHEOSTAT_BROWSER=1 $(BIN)/python -m pytest --no-skips tests/browser
 
 test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set up .venv-hosts, which takes minutes
 	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python .ci/check-hosts
