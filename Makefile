@@ -63,12 +63,30 @@ lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, pyright, stu
 	@$(STEP) 'stubs' $(BIN)/python -m mypy.stubtest rheostat._rheostat --allowlist .ci/stubtest-allowlist
 
 test-rust:
-	@$(STEP) 'cargo test' cargo test --locked --release
+	@$(STEP) 'cargo test' cargo test --locked --profile tests
 
 test-python: install
 	@$(STEP) 'the installed wheel is what is tested' $(BIN)/python -c \
 	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
+
+fuzz: install ## random calls against naive twins and reference: 60 s of each of five, or SECONDS=; SEED=
+	@$(STEP) 'build the targets' cargo build --quiet --locked --release --example fuzz
+	@for target in chain stops; do \
+	  $(STEP) "against the naive twins: $$target" cargo run --quiet --locked --release --example fuzz -- \
+	    $$target --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$$RANDOM); \
+	done
+	@for target in arrays chain stops; do \
+	  $(STEP) "against the reference: $$target" $(BIN)/python tests/fuzz $$target \
+	    --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$$RANDOM); \
+	done
+
+soak: install ## a million calls, after which no memory and no reference is left: some minutes
+	@$(STEP) 'a million calls' $(BIN)/python tests/soak.py 1000000
+
+valgrind: install ## random calls of both fuzz targets, and a short Python session, under Valgrind: some minutes
+	@command -v valgrind >/dev/null || { echo 'on Debian: apt-get install valgrind' >&2; exit 1; }
+	@$(STEP) 'Valgrind' .ci/check-memory
 
 docs: $(STAMPS)/docs install ## the documentation site, in docs/_build/html
 	@$(STEP) 'documentation' $(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build/html
@@ -76,7 +94,7 @@ docs: $(STAMPS)/docs install ## the documentation site, in docs/_build/html
 test-browser: install ## the playground in a real browser: needs Chromium
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
 	  echo 'the playground is tested in Chromium; on Debian: apt-get install chromium' >&2; exit 1; }
-	@$(STEP) 'pytest, in a browser' env RHEOSTAT_BROWSER=1 $(BIN)/python -m pytest tests/browser
+	@$(STEP) 'pytest, in a browser' env RHEOSTAT_BROWSER=1 $(BIN)/python -m pytest --no-skips tests/browser
 
 test-hosts: $(HOSTS)/.stamps/wheel ## the adapters, in their host programs: set up .venv-hosts, which takes minutes
 	@$(STEP) 'the host programs are there' $(HOSTS)/bin/python .ci/check-hosts
@@ -161,3 +179,4 @@ $(HOSTS)/.stamps/wheel: $(HOSTS)/.stamps/hosts $(STAMPS)/wheel
 
 .PHONY: help demo docs test install wheel lint test-rust test-python test-browser test-hosts
 .PHONY: bench bench-loop bench-quick bench-report bench-counts roofline bars model conformance lock clean
+.PHONY: fuzz soak valgrind

@@ -1,9 +1,12 @@
 //! A batch over threads, row by row: a row is never split, so a row's bits never depend on it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
+
+use crate::simd::StandardFloats;
 
 /// Logits below which a batch stays on the caller's thread: waking others costs more.
 const WORTH_IT: usize = 1 << 16;
@@ -31,10 +34,27 @@ impl Pool {
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { threads: 0, made: None });
 
+fn lock() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local!(static HELD: Cell<Option<MutexGuard<'static, Pool>>> = const { Cell::new(None) });
+
+/// To be called by a thread that is about to fork: where another one held the lock at that moment, to make the pool, the
+/// child would wait for it forever.
+pub fn before_fork() {
+    HELD.set(Some(lock()));
+}
+
+/// To be called by the same thread afterwards, in the parent and in the child.
+pub fn after_fork() {
+    HELD.take();
+}
+
 /// Uses this many threads for a batch from now on; 0 is as many as the environment
 /// variable `RAYON_NUM_THREADS` says, else one per CPU that affinity and quota leave the process.
 pub fn set_threads(threads: usize) {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pool = lock();
     pool.threads = threads;
     pool.retire();
 }
@@ -42,7 +62,7 @@ pub fn set_threads(threads: usize) {
 /// How many threads a batch uses.
 #[must_use]
 pub fn threads() -> usize {
-    count(POOL.lock().unwrap_or_else(PoisonError::into_inner).threads)
+    count(lock().threads)
 }
 
 fn count(wanted: usize) -> usize {
@@ -56,7 +76,7 @@ fn count(wanted: usize) -> usize {
 
 /// The pool of this process: a fork's child has none of its parent's threads and makes its own.
 fn pool() -> Option<Arc<ThreadPool>> {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pool = lock();
     let process = std::process::id();
     if let Some((made_in, made)) = &pool.made
         && *made_in == process
@@ -67,7 +87,10 @@ fn pool() -> Option<Arc<ThreadPool>> {
     if threads < 2 {
         return None;
     }
-    let built = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("rheostat-{i}"));
+    let built = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("rheostat-{i}"))
+        .start_handler(|_| StandardFloats::begin().keep()); // a thread begins in the environment of who makes it
     let made = Arc::new(built.build().ok()?); // no threads to be had: the caller's own does it
     pool.retire();
     pool.made = Some((process, Arc::clone(&made)));

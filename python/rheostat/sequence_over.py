@@ -253,6 +253,20 @@ class SequenceOver(SequenceProperties):
             return state | {"_transcript": copy.copy(self._transcript)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        kinds = {
+            "_table": object,
+            "_params": SamplingParams,
+            "_sampler": self._Sampler,
+            "_transcript": Transcript,
+        }
+        if not isinstance(state, dict) or state.keys() != kinds.keys():
+            raise KnobError(
+                "state must be one that Sequence.__getstate__ gave, got another", "state", "another"
+            )
+        for name, kind in kinds.items():
+            if not isinstance(state[name], kind):
+                message = f"state must have a {kind.__name__} as {name}, got {type(state[name]).__name__}"
+                raise KnobError(message, "state", type(state[name]).__name__)
         self.__dict__.update(state)
         self._lock = threading.Lock()
 

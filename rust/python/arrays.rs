@@ -19,6 +19,7 @@ use super::dlpack::{Tensor, exportable, unreadable};
 use super::errors::{knob_error, type_error};
 use super::rows::{Cells, Kind, Rows};
 use crate::law::MAX_VOCAB;
+use crate::simd::StandardFloats;
 
 /// Logits as given: (vocab,) or (batch, vocab).
 pub struct Logits<'py> {
@@ -28,6 +29,8 @@ pub struct Logits<'py> {
     pub(super) is_row: bool,
     pub(super) rows: usize,
     pub(super) vocab: usize,
+    /// Whoever has logits computes with them: every number of a call but these and its knobs comes out of them.
+    pub(super) _floats: StandardFloats,
 }
 
 /// Each array is a view of our own: whoever has the caller's array may change its shape meanwhile, and
@@ -48,20 +51,21 @@ impl<'py> Logits<'py> {
     /// Takes what the caller gave.
     pub fn extract(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = object.py();
+        let floats = StandardFloats::begin();
         if let Ok(array) = object.cast::<PyUntypedArray>() {
-            return Self::from_array(array);
+            return Self::from_array(array, floats);
         }
         if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-            return Self::from_list(object);
+            return Self::from_list(object, floats);
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
-            return Self::from_tensor(object);
+            return Self::from_tensor(object, floats);
         }
         let has_array = object.hasattr(intern!(py, "__array__"))?
             || object.hasattr(intern!(py, "__array_interface__"))?
             || object.hasattr(intern!(py, "__array_struct__"))?;
         if has_array || PyMemoryView::from(object).is_ok() {
-            return Self::from_array(&as_array(object)?);
+            return Self::from_array(&as_array(object)?, floats);
         }
         let name = object.get_type().name()?;
         Err(type_error(format!("logits must be an array or a list of numbers, got {name}")))
@@ -114,7 +118,7 @@ impl<'py> Logits<'py> {
         self.source = Source::Nothing;
     }
 
-    fn from_array(array: &Bound<'py, PyUntypedArray>) -> PyResult<Self> {
+    fn from_array(array: &Bound<'py, PyUntypedArray>, floats: StandardFloats) -> PyResult<Self> {
         let py = array.py();
         // A subclass may run Python code whenever a view of it is made: take its plain array.
         let plain = if array.is_exact_instance_of::<PyUntypedArray>() { array } else { &as_array(array)? };
@@ -126,10 +130,10 @@ impl<'py> Logits<'py> {
             _ if is_plain(plain, dtype.byteorder(), kind) => Source::of(plain, kind, [rows, vocab])?,
             _ => Source::of(&copied(plain, kind)?, kind.copied(), [rows, vocab])?,
         };
-        Ok(Self { source, memory: Some(plain.clone()), is_row, rows, vocab })
+        Ok(Self { source, memory: Some(plain.clone()), is_row, rows, vocab, _floats: floats })
     }
 
-    fn from_list(list: &Bound<'py, PyAny>) -> PyResult<Self> {
+    fn from_list(list: &Bound<'py, PyAny>, floats: StandardFloats) -> PyResult<Self> {
         let py = list.py();
         let array = as_array(list).map_err(|error| {
             let ragged = error.is_instance_of::<PyValueError>(py) || error.is_instance_of::<PyTypeError>(py);
@@ -143,18 +147,18 @@ impl<'py> Logits<'py> {
             b'i' | b'u' => cast_to(&array, numpy::dtype::<f64>(py))?,
             _ => array,
         };
-        Ok(Self { memory: None, ..Self::from_array(&array)? })
+        Ok(Self { memory: None, ..Self::from_array(&array, floats)? })
     }
 
-    fn from_tensor(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    fn from_tensor(object: &Bound<'py, PyAny>, floats: StandardFloats) -> PyResult<Self> {
         let tensor = Tensor::extract(object)?;
         if !tensor.is_aligned() {
             drop(tensor);
             let array = from_dlpack(object).map_err(|_| unreadable(object))?;
-            return Self::from_array(&array);
+            return Self::from_array(&array, floats);
         }
         let (is_row, rows, vocab) = check_shape(object.py(), tensor.shape())?;
-        Ok(Self { source: Source::Tensor(tensor), memory: None, is_row, rows, vocab })
+        Ok(Self { source: Source::Tensor(tensor), memory: None, is_row, rows, vocab, _floats: floats })
     }
 }
 

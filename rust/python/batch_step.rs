@@ -32,14 +32,14 @@ pub fn draw_rows(
 ) -> PyResult<Vec<Result<Drawn, Failure>>> {
     let (calling, quiet): (Vec<usize>, Vec<usize>) = (0..slots.len()).partition(|at| slots[*at].calls());
     let mut results: Vec<Result<Drawn, Failure>> = if calling.is_empty() {
-        map_some(py, logits, quiet, 0, false, &draw)
+        map_some(py, logits, quiet, 0, false, &draw)?
     } else {
         let mut results: Vec<Option<_>> = slots.iter().map(|_| None).collect();
-        let drawn: Vec<_> = map_some(py, logits, quiet.clone(), 0, false, &draw);
+        let drawn: Vec<_> = map_some(py, logits, quiet.clone(), 0, false, &draw)?;
         quiet.into_iter().zip(drawn).for_each(|(at, result)| results[at] = Some(result));
         let raised = results.iter().position(|result| !marks && matches!(result, Some(Err(_))));
         for at in calling.into_iter().take_while(|at| raised.is_none_or(|raised| *at < raised)) {
-            let drawn: Vec<_> = map_some(py, logits, vec![at], 0, true, &draw);
+            let drawn: Vec<_> = map_some(py, logits, vec![at], 0, true, &draw)?;
             for result in drawn {
                 match result {
                     Err(failure) if !marks || !failure.is_of_the_row(py) => {

@@ -10,12 +10,12 @@ use super::errors::{knob_error, to_python};
 use super::keywords::Arguments;
 use super::knobs::{PerRow, Shape};
 use super::rows::Rows;
-use super::{WORTH_DETACHING, detach_if};
+use super::{WORTH_DETACHING, detach_if, signals};
 use crate::adjust::Shaped;
 use crate::chain::Kept;
 use crate::row::{Row, Standing};
 use crate::scratch::{self, Scratch};
-use crate::{Error, Knobs, Step, simd, threads};
+use crate::{Error, Knobs, Step, simd};
 
 /// Logits, and for each row its knobs and its history; one chain for all.
 pub struct Call<'py> {
@@ -179,7 +179,7 @@ impl<'py> Call<'py> {
         let work = |at, given: simd::Logits<'_>, shaped: &mut Shaped, scratch: &mut Scratch| {
             rules.shaped(at, given, shaped, scratch, &work)
         };
-        let results: Result<_, Failure> = map_rows(py, &self.logits, more, rules.chain.calls(), work);
+        let results: Result<_, Failure> = map_rows(py, &self.logits, more, rules.chain.calls(), work)?;
         results.map_err(|failure| failure.into_python(py))
     }
 
@@ -200,14 +200,14 @@ impl<'py> Call<'py> {
 /// `work` on every row, over threads where it pays; `calls` is whether it calls Python, and so must stay on this
 /// thread, which keeps the GIL. Each gets its place, its logits and a buffer; the results stand in order, and
 /// where they are collected into one `Result` it is the error of the lowest row that has one. `more` is what a
-/// row's work costs beyond reading it, in logits.
+/// row's work costs beyond reading it, in logits. Raises what the handler of a signal does.
 pub fn map_rows<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     py: Python<'_>,
     logits: &Logits<'_>,
     more: usize,
     calls: bool,
     work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
-) -> C {
+) -> PyResult<C> {
     map_some(py, logits, (0..logits.rows()).collect(), more, calls, work)
 }
 
@@ -219,13 +219,13 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
     more: usize,
     calls: bool,
     work: impl Fn(usize, simd::Logits<'_>, &mut Shaped, &mut Scratch) -> Result<R, Failure> + Sync,
-) -> C {
+) -> PyResult<C> {
     let count = places.len();
     let vocab = logits.vocab();
     let detaches = count.saturating_mul(vocab.saturating_add(more)) >= WORTH_DETACHING;
     let lent = match logits.lend(calls || detaches) {
         Ok(lent) => lent,
-        Err(error) => return std::iter::once(Err(error.into())).collect(),
+        Err(error) => return Ok(std::iter::once(Err(error.into())).collect()),
     };
     let rows = lent.rows();
     let one = |at: usize| {
@@ -233,9 +233,9 @@ pub fn map_some<R: Send, C: FromIterator<Result<R, Failure>> + Send>(
         with_row(&rows, at, work)
     };
     if calls || (count == 1 && !detaches) {
-        places.into_iter().map(one).collect()
+        Ok(places.into_iter().map(one).collect())
     } else {
-        detach_if(py, detaches, || threads::map_rows(places, vocab, |_, at| one(at)).into_iter().collect())
+        detach_if(py, detaches, || Ok(signals::map_rows(places, vocab, one)?.into_iter().collect()))
     }
 }
 

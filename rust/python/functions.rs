@@ -3,12 +3,12 @@
 use pyo3::prelude::*;
 
 use super::arrays::Logits;
-use super::errors::to_python;
+use super::call::Failure;
 use super::knobs::{Given, Shape, counts, numbers};
 use super::out::Out;
-use super::{WORTH_DETACHING, detach_if};
+use super::{WORTH_DETACHING, detach_if, signals};
 use crate::knobs::{self, Knobs, Step};
-use crate::{Error, chain, filters, law, scratch, softmax as core, threads};
+use crate::{Error, chain, filters, law, scratch, softmax as core};
 
 /// Adds the functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -227,15 +227,16 @@ fn write_rows<'py, K: Fn(usize, &[f32], f32, &mut [f32]) + Sync>(
     let mut pairs = out.pairs(&mut logits)?;
     let done = detach_if(py, shape.count * vocab >= WORTH_DETACHING, || {
         let rows = pairs.rows();
-        let maxima = threads::map_rows((0..shape.count).collect(), vocab, |row, _| {
+        let maxima = signals::map_rows((0..shape.count).collect(), vocab, |row| {
             scratch::with(|scratch| {
                 law::check_row(rows.row(row, &mut scratch.row)).map_err(|e| rows.restore(e.in_row(row)))
             })
-        });
+        })?;
         let maxima = maxima.into_iter().collect::<Result<Vec<f32>, Error>>()?;
+        // What has begun is written to its end, also where Ctrl-C comes: `out` holds all results or none.
         pairs.fill(|row, logits, result| kernel(row, logits, maxima[row], result));
         Ok(())
     });
-    done.map_err(|error: Error| to_python(py, &error))?;
+    done.map_err(|failure: Failure| failure.into_python(py))?;
     out.finish()
 }

@@ -16,6 +16,7 @@ use super::WORTH_DETACHING;
 use super::arrays::{Logits, Source, in_use, is_plain};
 use super::errors::knob_error;
 use super::rows::{Cells, Kind, Rows};
+use crate::simd::StandardFloats;
 
 impl<'py> Logits<'py> {
     /// [`Self::extract`] for a call that lets the kernels have the rows by [`Self::lend`] alone.
@@ -27,8 +28,8 @@ impl<'py> Logits<'py> {
             && array.dtype().num() == NPY_TYPES::NPY_FLOAT as i32
             && is_plain(array, array.dtype().byteorder(), Kind::F32)
         {
-            let source = Source::Brief(array.clone());
-            return Ok(Self { source, memory: None, is_row: true, rows: 1, vocab: *vocab });
+            let (source, _floats) = (Source::Brief(array.clone()), StandardFloats::begin());
+            return Ok(Self { source, memory: None, is_row: true, rows: 1, vocab: *vocab, _floats });
         }
         Self::extract(object)
     }

@@ -23,6 +23,7 @@ use crate::mirostat::Mirostat;
 use crate::report::{Drawn, Wanted};
 use crate::sampler::{self, Rules, Turn};
 use crate::scratch::Scratch;
+use crate::simd::StandardFloats;
 use crate::state::{Saved, State};
 
 /// A single row.
@@ -41,6 +42,7 @@ impl Plan {
     pub fn new(params: &Bound<'_, PyAny>, vocab_size: usize) -> PyResult<Self> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let py = params.py();
+        let _floats = StandardFloats::begin(); // knobs are rounded to float32 here
         if !params.is_instance(CLASS.import(py, "rheostat.params", "SamplingParams")?)? {
             return Err(type_error(format!("params must be a SamplingParams, got {}", type_name(params))));
         }
@@ -179,6 +181,7 @@ impl Slot {
     }
 
     fn of(plan: Plan, saved: Saved, vocab_size: usize) -> Self {
+        let _floats = StandardFloats::begin(); // a penalty is rounded, to see whether it does anything
         let Rules { shaping, mirostat, .. } = &plan.rules;
         let state = State::new(saved, shaping.needs(), *mirostat, vocab_size);
         Self { plan, state }
@@ -224,6 +227,7 @@ impl Slot {
 
     /// Other parameters from now on; their seed, where they have one.
     pub fn set_plan(&mut self, plan: Plan) {
+        let _floats = StandardFloats::begin(); // as above
         self.state.set_needs(plan.rules.shaping.needs(), plan.rules.mirostat);
         self.state.seed = plan.seed.unwrap_or(self.state.seed);
         self.plan = plan;

@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod environment;
 mod kernels;
 mod scalar;
 mod source;
@@ -18,6 +19,7 @@ mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub use environment::StandardFloats;
 pub use kernels::{Maximum, ROUGH_ERROR, SUMMED, Surveyed};
 pub use source::{Logits, Source};
 

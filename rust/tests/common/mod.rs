@@ -1,8 +1,10 @@
-//! What the tests share: the naive twin and rows of every nasty kind.
+//! What the tests share: the naive twins and rows of every nasty kind.
 
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod adjust;
 pub mod naive;
+pub mod stop;
 
 use proptest::prelude::*;
 
