@@ -102,7 +102,10 @@ pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<
     match cut {
         Ok(cut) => return Ok(Cut { mass: above + cut.mass, ..cut }),
         Err(_) if left == 0 => (within.low, within.below_low) = (band.high.next_up(), (z - above) as f64),
-        Err(inside) => (within.high, within.below_high) = (band.low, (z - above - inside) as f64),
+        // (The band is read a second time, so another thread may have made it heavier.)
+        Err(inside) => {
+            (within.high, within.below_high) = (band.low, (z - above).saturating_sub(inside) as f64)
+        }
     }
     Err(known)
 }

@@ -5,6 +5,10 @@
 //! members are binned again, until they are few enough to sort or all of one logit. The first bins divide
 //! the span of the logits evenly, which mostly leaves a few members; the others are digits of the logit's
 //! bits, which separate whatever is not equal. So the time is linear, whatever the logits.
+//!
+//! A target beyond the sum of all weights, or logits of which none is left, come only of a row that another thread
+//! changes between two reads of it. There is no right cut then, but there is always one: at the last token of any
+//! weight, or below all tokens.
 
 use crate::law;
 use crate::simd::{self, Level};
@@ -45,7 +49,7 @@ fn descending_key(x: f32) -> u32 {
 }
 
 /// The cut of the shortest prefix of `xs` with a weight of at least `target`: 1 <= target <= the sum of all
-/// weights. `members` is a buffer.
+/// weights, else as above. `members` is a buffer.
 pub fn cut(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut Vec<u32>) -> Cut {
     let mut left = target;
     members.clear();
@@ -157,6 +161,9 @@ fn cut_among(
         let found = find(&bins, &mut left);
         members.retain(|&at| digit(at) == found);
     }
+    if members.is_empty() {
+        return Cut { logit: f32::MIN, last: xs.len().saturating_sub(1), mass: target - left };
+    }
     if members.len() > FEW {
         // Many of one logit, by position already.
         let weight = weigh(members[0] as usize);
@@ -207,12 +214,18 @@ fn even_bins(lowest: f32, highest: f32) -> impl Fn(f32) -> usize {
     }
 }
 
-/// The bin in which the target falls, and in `left` what is left of it there.
+/// The bin in which the target falls, or the last of any weight, and in `left` what is left of it there.
 fn find(bins: &[u64; BINS], left: &mut u64) -> usize {
     let mut found = 0;
     while found + 1 < BINS && bins[found] < *left {
         *left -= bins[found];
         found += 1;
+    }
+    if bins[found] == 0
+        && let Some(last) = bins[..found].iter().rposition(|weight| *weight > 0)
+    {
+        *left += bins[last];
+        found = last;
     }
     found
 }
@@ -226,7 +239,7 @@ impl Cut {
 
     /// Keeps in `xs` and `ids`, which it was found in, what it keeps, in order.
     pub fn retain(self, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
-        for x in &mut xs[self.last + 1..] {
+        for x in xs.iter_mut().skip(self.last + 1) {
             *x = if *x == self.logit { f32::NEG_INFINITY } else { *x };
         }
         simd::retain_at_least(Level::current(), self.logit, xs, ids);
@@ -238,5 +251,53 @@ impl Cut {
         let level = Level::current();
         simd::gather_between(level, with_ties, (self.logit, f32::INFINITY), 0, xs, ids);
         simd::gather_between(level, without, (self.logit.next_up(), f32::INFINITY), with_ties.len(), xs, ids);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What another thread can leave: a target that no prefix reaches.
+    #[test]
+    fn a_target_beyond_all_weights_is_cut_at_the_last_of_any() {
+        let mut members = vec![];
+        for count in [1, 40, 100, 5000] {
+            // Falling, with a tail of no weight that ends far below.
+            let xs: Vec<f32> = (0..count).map(|at| -(at as f32)).chain([-1e6, -2e6]).collect();
+            let weights: Vec<f32> = (0..xs.len()).map(|at| if at < count { 3.0 } else { 0.0 }).collect();
+            let sum = 3 * count as u64;
+            for target in [sum + 1, 2 * sum, 1 << 62] {
+                let known = Known::between(-2e6, 0.0, sum);
+                let cuts = [
+                    cut(&xs, |at| law::integer_weight(weights[at]), target, &mut members),
+                    cut_by_weight(Weighed { xs: &xs, weights: &weights }, known, target, &mut members),
+                ];
+                for cut in cuts {
+                    assert_eq!(cut.mass, sum, "{count} logits, target {target}");
+                    assert!(cut.last >= count - 1, "{count} logits, target {target}");
+                }
+            }
+        }
+    }
+
+    /// Or no logit at all, or none of any weight: all that is there is kept.
+    #[test]
+    fn of_nothing_everything_is_kept() {
+        let mut members = vec![];
+        for count in [0, 1, 47, 300, 5000] {
+            let kept: Vec<f32> = (0..count).map(|at| -((at % 1000) as f32)).collect();
+            let ids: Vec<u32> = (0..count as u32).collect();
+            let weights = vec![0.0; count];
+            for target in [0, 1, 77] {
+                let known = Known::between(-1000.0, 0.0, 0);
+                let (mut xs, mut left) = (kept.clone(), ids.clone());
+                let cut =
+                    cut_by_weight(Weighed { xs: &kept, weights: &weights }, known, target, &mut members);
+                assert_eq!(cut.mass, 0);
+                cut.retain(&mut xs, &mut left);
+                assert!(target == 0 || left == ids, "{count} logits, target {target}");
+            }
+        }
     }
 }

@@ -9,7 +9,8 @@ use crate::survey::Survey;
 /// Tokens whose weights are summed together: a draw walks the sums, then weighs one block.
 const BLOCK: usize = simd::SUMMED;
 
-/// The kept tokens of a row, ready to be drawn from.
+/// The kept tokens of a row, ready to be drawn from. At least one: where another thread has changed the row between
+/// two reads of it, so that none is kept, token 0 is drawn.
 pub struct Urn<'a> {
     /// The kept logits in id order, -inf among them.
     logits: Row<'a>,
@@ -91,7 +92,12 @@ impl<'a> Urn<'a> {
             self.weigh();
             self.find(u).0
         };
-        self.ids.map_or(place, |ids| ids[place] as usize)
+        self.token_at(place)
+    }
+
+    /// The token at a place.
+    fn token_at(&self, place: usize) -> usize {
+        self.ids.map_or(place, |ids| ids.get(place).map_or(0, |id| *id as usize))
     }
 
     /// Puts back what was taken out.
@@ -114,7 +120,7 @@ impl<'a> Urn<'a> {
         self.total = self.total.saturating_sub(weight);
         self.taken.resize(self.sums.len(), Vec::new());
         self.taken[place / BLOCK].push((place, weight));
-        Some(self.ids.map_or(place, |ids| ids[place] as usize))
+        Some(self.token_at(place))
     }
 
     /// The place drawn and its weight. (Both searches end at the last place at the latest, even where another
@@ -145,15 +151,40 @@ impl<'a> Urn<'a> {
         (from + at, weight)
     }
 
-    /// The place among the block's weights where their sum exceeds `rest`, and the weight there.
+    /// The place among the block's weights where their sum exceeds `rest`, the last at the latest, and the weight there.
     fn walk(&self, mut rest: u64) -> (usize, u64) {
-        let mut at = 0;
-        let mut weight = law::integer_weight(self.weights[at]);
-        while at + 1 < self.weights.len() && rest >= weight {
-            rest -= weight;
-            at += 1;
-            weight = law::integer_weight(self.weights[at]);
+        let mut last = (0, 0);
+        for (at, weight) in self.weights.iter().enumerate() {
+            last = (at, law::integer_weight(*weight));
+            if rest < last.1 {
+                break;
+            }
+            rest -= last.1;
         }
-        (at, weight)
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_urn_of_nothing_is_no_panic() {
+        let (mut weights, mut sums) = (vec![1.0], vec![5]);
+        for ids in [None, Some(&[][..])] {
+            let mut urn = Urn::new(Row::Float32(&[]), ids, 1.0, 1.0, &mut weights, &mut sums);
+            assert_eq!((urn.draw(u64::MAX), urn.take(7)), (0, None));
+        }
+    }
+
+    #[test]
+    fn a_draw_from_a_row_that_has_become_lighter_ends_at_its_last_token() {
+        let row = vec![f32::NEG_INFINITY; 3000];
+        let (mut weights, mut sums) = (vec![], vec![7, 8, 9]);
+        let cut = Cut { logit: 0.0, last: 2999, mass: 24 };
+        let mut urn = Urn::of_prefix(Row::Float32(&row), cut, 1.0, 1.0, &mut weights, &mut sums);
+        assert_eq!(urn.draw(u64::MAX), 2999);
+        assert_eq!(urn.take(u64::MAX), Some(2999));
     }
 }

@@ -55,6 +55,45 @@ def test_many_threads_share_a_stop_set_and_a_table(api):
     assert together(work) == alone
 
 
+def test_a_row_that_another_thread_changes_gives_some_token_or_an_error_and_no_panic():
+    rng = np.random.default_rng(0)
+    row = rng.standard_normal(131_072, np.float32)
+    peaked = rng.standard_normal(row.size, np.float32) * 2
+    peaked[rng.choice(row.size, 40)] = 16
+    others = [row.copy(), peaked, np.zeros_like(row), row - 90, row + 90]
+    done = threading.Event()
+
+    def change():
+        turn = 0
+        while not done.is_set():
+            row[:] = others[turn % len(others)]
+            turn += 1
+
+    def call(work, top_p):
+        try:
+            ids = np.atleast_1d(work(top_p))
+        except (KnobError, rheostat.LogitsError):
+            return  # of a row with nothing left that can be drawn
+        assert len(ids) > 0 and 0 <= ids.min() and ids.max() < row.size
+
+    works = [
+        lambda p: rheostat.sample(row, seed=1, top_p=p),
+        lambda p: rheostat.choose(row, 3, seed=1, top_p=p),
+        lambda p: rheostat.sample(row, seed=1, top_p=p, banned_token_ids=[3], top_k=50, chain=("top_p", "top_k")),
+    ]
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            for work in works:
+                for top_p in (0.5, 0.9, 0.999, 1 - 2**-53):
+                    call(work, top_p)
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_many_threads_sample_with_the_same_rows_and_params():
     rows = np.random.default_rng(0).normal(size=(8, 40_000)).astype(np.float32)
     params = SamplingParams(temperature=0.8, top_p=0.9, frequency_penalty=0.1)
