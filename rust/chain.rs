@@ -116,7 +116,7 @@ impl<'a> Kept<'a> {
             let maximum = row.gather_few(words, &mut scratch.xs, &mut scratch.ids)?;
             return Ok(Self { form: Form::Listed, ..Self::whole(row, maximum, scratch) });
         }
-        let worth_it = |scale: &f32| row.len() >= nucleus::LONG && !survey::looks_flat(row, *scale);
+        let worth_it = |scale: &f32| row.len() >= nucleus::LONG && !survey::looks_flat(row, None, *scale);
         let scale = first_scale.filter(worth_it);
         let survey = scale.and_then(|scale| Survey::of(row, scale, &mut scratch.cells));
         let has_peaks = first_scale.is_none() && row.len() >= nucleus::LONG;

@@ -12,7 +12,7 @@
 //! 4. **A long list.** Where no window is enough, a sample tells about where the cut lies (see [`crate::band`]). If
 //!    little of the row is above it, that is listed with a margin. Its exact mass leaves only the rest to the
 //!    interval, which is so much narrower that it mostly decides.
-//! 5. **Wide nuclei.** Else the cut is enclosed in a band of logits. A row whose first logits are flat goes this way at
+//! 5. **Wide nuclei.** Else the cut is enclosed in a band of logits. A row that a look finds flat goes this way at
 //!    once. Where the sample misled, or the row is short, all tokens are candidates.
 //!
 //! Every tier gives the law's own set; the tests force each.
@@ -85,7 +85,7 @@ pub struct Found {
 /// where there is none.
 pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
-        let is_flat = survey.is_none() && survey::looks_flat(row.logits, row.scale);
+        let is_flat = survey.is_none() && survey::looks_flat(row.logits, Some(row.maximum), row.scale);
         let mut survey = match survey {
             None if !is_flat => Survey::with_guess(row.logits, row.maximum, row.scale, &mut scratch.cells),
             known => known,
@@ -93,7 +93,7 @@ pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scr
         if let Some(tier) = survey.and_then(|survey| row.keep_among_candidates(&survey, p, scratch)) {
             return Found { tier, cut: None };
         }
-        let row = row.wide();
+        let (standing, row) = (row, row.wide());
         let mut z = match survey {
             Some(survey) => Some(survey.sum_between(row.maximum, row.logits.len()).0 as f64),
             // A sample tells Z only of a flat row.
@@ -108,8 +108,12 @@ pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scr
         };
         let mut guess = band::guess(&row, p, z, scratch);
         if is_flat && guess.few_above {
-            // Its first logits have misled: what else is in it makes them light.
+            // The look has misled: what else is in it makes these logits light.
             survey = Survey::with_guess(row.logits.into(), row.maximum, row.scale, &mut scratch.cells);
+            if let Some(tier) = survey.and_then(|survey| standing.keep_among_candidates(&survey, p, scratch))
+            {
+                return Found { tier, cut: None };
+            }
             z = survey.map(|survey| survey.sum_between(row.maximum, row.logits.len()).0 as f64);
             guess = band::guess(&row, p, z, scratch);
         }

@@ -154,6 +154,14 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Writes the logits from a place on, a multiple of 16 where there is a mask, into `out`, as many as it takes.
+    pub fn store_part(self, from: usize, out: &mut [f32]) {
+        match self {
+            Self::Float32(row) => out.copy_from_slice(&row[from..from + out.len()]),
+            Self::Other(standing) => standing.store(from, out),
+        }
+    }
+
     /// The maximum, or why the row is none: what [`crate::law::check_row`] says of its logits.
     ///
     /// # Errors

@@ -31,7 +31,7 @@
 use std::f64::consts::LN_2;
 
 use crate::law;
-use crate::row::{MOST_OF_PART, Row};
+use crate::row::Row;
 use crate::simd::{self, Level, ROUGH_ERROR, Surveyed};
 
 /// What one read has told of a row. Its cells stand in the buffer that was given to it.
@@ -47,11 +47,18 @@ pub struct Survey {
 }
 
 /// Logits from which the maximum is guessed.
-const GUESS: usize = MOST_OF_PART;
+const GUESS: usize = 1 << 10;
 
 /// Logits that are looked at to tell a flat row, and the part of them from which on it is one.
 const LOOK: usize = 1 << 8;
 const FLAT: f64 = 0.125;
+
+/// So many stretches of a row, one from each of equal parts, are looked at: a vocabulary often begins with control
+/// tokens or bytes, which tell nothing of the rest.
+const STRETCHES: usize = 16;
+
+/// Where the maximum alone weighs more than 1 / ALONE of what the look makes of the row, the look has missed it.
+const ALONE: f64 = 64.0;
 
 /// The largest k: integers up to it, and 2**-30 beside them in float64, are exact.
 const FARTHEST: f32 = 4_194_304.0;
@@ -69,11 +76,10 @@ const U: f64 = 1.0 / (1_u64 << 24) as f64;
 const LITTLE_LESS: f32 = 1.0 - 1e-5;
 
 impl Survey {
-    /// Surveys a row at the temperature of this scale, with the maximum of its first logits for a guess. None where
+    /// Surveys a row at the temperature of this scale, with the maximum of some of its logits for a guess. None where
     /// a NaN or +inf is in it, or the guess is of no use.
     pub fn of(row: Row<'_>, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
-        let guess =
-            row.with_part(0..row.len().min(GUESS), |first| simd::maximum(Level::current(), first).logit);
+        let guess = simd::maximum(Level::current(), look(row, &mut [0.0; GUESS])).logit;
         Self::with_guess(row, guess, scale, cells)
     }
 
@@ -204,19 +210,38 @@ impl Survey {
     }
 }
 
-/// Whether the row's first logits weigh about the same, so that most of the row may have to be kept: the number of
-/// equal weights that would vary as much as theirs is a part of their number.
+/// Logits from all over the row, or all of it where there is room: stretches from each of equal parts, at a place that
+/// moves by the golden ratio, so that no period of the row's is met.
+fn look<'a>(row: Row<'_>, seen: &'a mut [f32]) -> &'a [f32] {
+    let size = row.len().min(seen.len());
+    if size < seen.len() {
+        row.store_part(0, &mut seen[..size]);
+        return &seen[..size];
+    }
+    let (each, room) = (size / STRETCHES, row.len() / STRETCHES);
+    let mut place = 0_u32;
+    for (stretch, part) in seen.chunks_exact_mut(each).enumerate() {
+        let from = stretch * room + ((u64::from(place) * (room - each + 1) as u64) >> 32) as usize;
+        row.store_part(from / 16 * 16, part); // a mask has 16 bits to a vector
+        place = place.wrapping_add(0x9E37_79B9);
+    }
+    seen
+}
+
+/// Whether the row's logits weigh about the same, as far as a look at some of them can tell, so that most of the row may
+/// have to be kept: the number of equal weights that would vary as much as theirs is a part of their number. Where the
+/// row's maximum is known, it must not weigh much more.
 #[must_use]
-pub fn looks_flat(row: Row<'_>, scale: f32) -> bool {
-    row.with_part(0..row.len().min(LOOK), |first| {
-        let level = Level::current();
-        let mut weights = [0.0; LOOK];
-        let weights = &mut weights[..first.len()];
-        simd::store_weights(level, first, simd::maximum(level, first).logit, scale, weights);
-        let sum = f64::from(simd::sum_below(level, first, weights, f32::INFINITY).0);
-        let squares = f64::from(simd::sum_squares_below(level, first, weights, f32::INFINITY));
-        sum * sum > FLAT * first.len() as f64 * squares
-    })
+pub fn looks_flat(row: Row<'_>, maximum: Option<f32>, scale: f32) -> bool {
+    let (level, mut seen, mut weights) = (Level::current(), [0.0; LOOK], [0.0; LOOK]);
+    let seen = look(row, &mut seen);
+    let weights = &mut weights[..seen.len()];
+    let maximum = maximum.unwrap_or_else(|| simd::maximum(level, seen).logit);
+    simd::store_weights(level, seen, maximum, scale, weights);
+    let sum = f64::from(simd::sum_below(level, seen, weights, f32::INFINITY).0);
+    let squares = f64::from(simd::sum_squares_below(level, seen, weights, f32::INFINITY));
+    let per_logit = row.len() as f64 / seen.len() as f64;
+    sum * sum > FLAT * seen.len() as f64 * squares && sum * per_logit > ALONE * law::UNIT as f64
 }
 
 /// 2**y to within 1e-13, by the series, for |y| up to some hundreds.

@@ -120,6 +120,21 @@ fn a_nucleus_of_a_tenth_is_listed_and_mostly_needs_the_interval_alone() {
 }
 
 #[test]
+fn a_peaked_row_that_begins_flat_or_forbidden_needs_the_interval_alone() {
+    let mut random = Lcg(6);
+    let row: Vec<f32> = (0..40_000).map(|_| random.normal() * 3.0).collect();
+    for start in [0, 256, 1000, 3000] {
+        for mut low in [row.clone(), row.iter().map(|x| x * 0.01).collect()] {
+            low[..start].iter_mut().for_each(|x| *x = *x * 0.01 - 8.0);
+            (start..40_000).step_by(4001).for_each(|at| low[at] = 20.0 + at as f32 * 1e-5);
+            assert_eq!(checked(&low, 0.8, 0.9), Tier::Interval, "{start}");
+            low[..start].fill(f32::NEG_INFINITY);
+            assert_eq!(checked(&low, 0.8, 0.9), Tier::Interval, "{start}");
+        }
+    }
+}
+
+#[test]
 fn a_row_too_far_from_0_for_a_survey_has_its_exact_sum_taken() {
     let mut random = Lcg(5);
     let mut row: Vec<f32> = (0..30_000).map(|_| random.normal().round() + 1e7).collect();

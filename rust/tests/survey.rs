@@ -5,7 +5,7 @@ mod common;
 use common::{naive, row, temperature};
 use proptest::prelude::*;
 use rheostat::law;
-use rheostat::survey::Survey;
+use rheostat::survey::{self, Survey};
 
 fn checked(row: &[f32], temperature: f64) -> bool {
     let mut cells = vec![];
@@ -106,7 +106,27 @@ fn what_a_guess_cannot_serve_is_refused() {
     }
     row[4000] = -500.0;
     assert!(checked(&row, 1.0));
-    row[..1024].fill(f32::NEG_INFINITY); // nothing to guess from
+    row[..1024].fill(f32::NEG_INFINITY); // control tokens, say
+    assert!(checked(&row, 1.0));
+    row[..4999].fill(f32::NEG_INFINITY); // nothing to guess from
     assert!(!checked(&row, 1.0));
     assert!(!checked(&vec![1e7; 5000], 1.0)); // too far for k
+}
+
+#[test]
+fn a_row_is_flat_by_what_is_all_over_it() {
+    let scale = law::scale_of(1.0);
+    let flat: Vec<f32> = (0..40_000).map(|i| (i * 7919 % 1000) as f32 / 1000.0).collect();
+    assert!(survey::looks_flat(flat.as_slice().into(), None, scale));
+    assert!(survey::looks_flat(flat.as_slice().into(), Some(1.0), scale));
+    // As flat where it is looked at, but one token outweighs the rest.
+    assert!(!survey::looks_flat(flat.as_slice().into(), Some(12.0), scale));
+    // A flat start does not make a row flat, nor a steep one a row steep.
+    let mut steep: Vec<f32> = flat.iter().map(|x| x * 30.0).collect();
+    steep[..1000].fill(-3.0);
+    assert!(!survey::looks_flat(steep.as_slice().into(), None, scale));
+    let mut mostly_flat = flat.clone();
+    mostly_flat[..1000].copy_from_slice(&steep[2000..3000]);
+    mostly_flat[..1000].iter_mut().for_each(|x| *x -= 60.0);
+    assert!(survey::looks_flat(mostly_flat.as_slice().into(), None, scale));
 }
