@@ -74,12 +74,16 @@ def test_a_row_that_another_thread_changes_gives_some_token_or_an_error_and_no_p
             ids = np.atleast_1d(work(top_p))
         except (KnobError, rheostat.LogitsError):
             return  # of a row with nothing left that can be drawn
-        assert len(ids) > 0 and 0 <= ids.min() and ids.max() < row.size
+        assert len(ids) > 0
+        assert ids.min() >= 0
+        assert ids.max() < row.size
 
     works = [
         lambda p: rheostat.sample(row, seed=1, top_p=p),
         lambda p: rheostat.choose(row, 3, seed=1, top_p=p),
-        lambda p: rheostat.sample(row, seed=1, top_p=p, banned_token_ids=[3], top_k=50, chain=("top_p", "top_k")),
+        lambda p: rheostat.sample(
+            row, seed=1, top_p=p, banned_token_ids=[3], top_k=50, chain=("top_p", "top_k")
+        ),
     ]
     thread = threading.Thread(target=change)
     thread.start()
