@@ -388,8 +388,8 @@ CHANGES = [("shape", (2, 8)), ("dtype", np.float64), ("dtype", np.int8)]
 
 @pytest.mark.parametrize(("attribute", "value"), CHANGES)
 def test_a_row_that_an_argument_changes_is_refused(attribute, value):
-    """A knob may run Python code between the look at a short row and the work on it. Where there is no GIL, other
-    threads may do so at any time, and the row is read through a view, which stays as it was.
+    """A knob may run Python code between the look at a short row and the work on it. Where there is no GIL,
+    other threads may do so at any time, and the row is read through a view, which stays as it was.
     """
     row = np.zeros(16, np.float32)
     has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
