@@ -95,6 +95,35 @@ def sampling(kind: str, vocab: int, temperature: float, top_p: float = 0.9, **ta
 
 # (goal, bar) by vocabulary.
 PEAKED = {SMALL: (1.6, 2.6), REAL: (2.2, 3), LONG: (2.2, 3), WIDE: (2.2, 3)}
+# No interval is narrow enough for the first two; of the third, which is beyond its goal, penalties have taken the
+# largest from where a sample would meet them, and the cut is beside a tie of nearly all.
+HARD = [
+    Work(
+        f"sample, {name}, V={LONG:,}",
+        "sample",
+        f"rheostat.sample(row, {knobs}, seed=7)",
+        on_rows(kind, LONG, **more),
+        goal=30,
+        bar=bar,
+    )
+    for name, kind, knobs, more, bar in (
+        ("real, T=0.3, top_p=1-2**-53", "real", "temperature=0.3, top_p=1 - 2**-53", {}, 20),
+        (
+            "the same, half allowed",
+            "real",
+            "temperature=0.3, top_p=1 - 2**-53, bitmask=words",
+            {"words": bitmask(LONG, 0.5)},
+            20,
+        ),
+        (
+            "cut beside a tie, 200 penalised, top_p=0.5",
+            "cut beside a tie",
+            "top_p=0.5, repetition_penalty=1.3, presence_penalty=0.5, output_ids=likeliest",
+            {"likeliest": np.argsort(-rows("cut beside a tie", LONG)[0])[:200]},
+            120,
+        ),
+    )
+]
 SAMPLE = [
     *(
         sampling(kind, vocab, 0.8, goal=goal, bar=bar)
@@ -113,6 +142,9 @@ SAMPLE = [
         for kind in ADVERSARIAL
     ),
     *(sampling(kind, LONG, 1.0, 1 - 1e-9, goal=30, bar=12) for kind in ("peaked", "flat", "strides")),
+    sampling("all equal", LONG, 1.0, 0.9999, goal=8, bar=10),
+    sampling("eight values", LONG, 1.0, 0.99999, goal=8, bar=10),
+    *HARD,
     sampling("strides", WIDEST, 1.0, goal=30, bar=25),
     sampling("misleading sample", WIDEST, 1.0, goal=30, bar=42),
 ]

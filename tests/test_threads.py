@@ -79,7 +79,9 @@ def test_a_row_that_another_thread_changes_gives_some_token_or_an_error_and_no_p
     works = [
         lambda p: rheostat.sample(row, seed=1, top_p=p),
         lambda p: rheostat.choose(row, 3, seed=1, top_p=p),
-        lambda p: rheostat.sample(row, seed=1, top_p=p, banned_token_ids=[3], top_k=50, chain=("top_p", "top_k")),
+        lambda p: rheostat.sample(
+            row, seed=1, top_p=p, banned_token_ids=[3], top_k=50, chain=("top_p", "top_k")
+        ),
     ]
     thread = threading.Thread(target=change)
     thread.start()
