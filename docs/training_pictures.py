@@ -5,6 +5,10 @@ Each run reads the fables of the tests with the knobs of BASE but for one; lines
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more threads add in another order
+
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path

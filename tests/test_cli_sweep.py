@@ -117,7 +117,10 @@ def test_a_random_search_prunes_and_shows_it(cli):
             "top_p is varied, so --set top_p cannot hold; leave one of them out",
         ),
         (("--vary", "top_p=0.5,1", "--set", "top_k=x"), "top_k takes a whole number, got x"),
-        (("--vary", "top_p=0.5,1", "--set", "top_q=1"), "top_q is no decoding knob that has single values; "),
+        (("--vary", "top_p=0.5,1", "--set", "top_q=1"), "top_q is no decoding knob that a sweep can turn; "),
+        (("--vary", "top_p=0.5,1", "--set", "logprobs=1"), "logprobs is no decoding knob that a sweep can "),
+        (("book.txt", "--vary", "restore_best=yes,no"), "restore_best is no training knob that a sweep can "),
+        (("--vary", "top_p=0.5,1", "--top", "0"), "--top must be at least 1, got 0"),
         (("--vary", "top_p=0.5,1", "--set", "top_k"), "--set must be NAME=VALUE, as in max_tokens=50, "),
         (("--vary", "top_p=0.5,1", "--workers", "0"), "--workers must be at least 1, got 0"),
         (("--vary", "top_p=0.5,1", "--texts", "0"), "texts must be at least 1, got 0"),
@@ -151,14 +154,45 @@ def test_another_sweep_in_the_same_folder_is_refused(cli):
     status, _, err = cli(*DECODING, "--vary", "top_p=0.5,0.9")
     assert status == 2
     assert err == (
-        "rheostat sweep: study sweep-top_p was begun with vary top_p=0.5,1, so it cannot go on with "
+        "rheostat sweep: study sweep was begun with vary top_p=0.5,1, so it cannot go on with "
         "top_p=0.5,0.9: give another study or storage\n"
     )
     assert cli(*DECODING, "--vary", "top_p=0.5,0.9", "--out", "other")[0] == 0
     assert cli(*DECODING, "--vary", "top_p=0.5,1", "--set", "min_p=0.1")[2] == (
-        "rheostat sweep: study sweep-top_p was begun with min_p None, so it cannot go on with 0.1: "
+        "rheostat sweep: study sweep was begun with min_p None, so it cannot go on with 0.1: "
         "give another study or storage\n"
     )
+
+
+def test_a_study_goes_on_in_a_folder_that_was_moved_and_leaves_what_is_not_its_own(cli, folder):
+    asked = (*DECODING, "--vary", "top_p=0.5,1", "--out")
+    assert cli(*asked, "one")[0] == 0
+    (folder / "one").rename(folder / "two")
+    assert cli(*asked, "two")[2].startswith("2 of 2 are done already\n")
+    for name in ("results.csv", "effect_top_p.png"):
+        mine = folder / name
+        mine.write_text("mine")
+        said = f"rheostat sweep: {name} is there already and of no study: --out names another folder\n"
+        assert cli(*asked, ".") == (2, "", said)
+        assert mine.read_text() == "mine"
+        mine.unlink()
+    assert not (folder / "study.db").exists()
+
+
+def test_a_study_does_not_go_on_with_another_model_or_text_of_the_same_name(cli, folder):
+    knobs = lab.TrainingKnobs(vocabulary_size=270, embedding_size=8, hidden_size=8, batch_size=8, epochs=1)
+    asked = ("sweep", "--model", "my.npz", "--goal", "perplexity", "--vary", "top_p=0.5,1", "--texts", 1)
+    for seed, wanted in ((1, 0), (2, 2)):
+        lab.save(folder / "my.npz", lab.train_text(CORPUS, knobs.replace(seed=seed)).model)
+        status, _, err = cli(*asked, "--set", "max_tokens=5")
+        assert status == wanted
+    said = r"study sweep was begun with model of SHA-256 \w{16}, so it cannot go on with \w{16}: give another"
+    assert re.search(said, err)
+    for text, wanted in ((CORPUS, 0), (CORPUS[1:], 2)):
+        (folder / "book.txt").write_text(text)
+        status, _, err = cli("sweep", "book.txt", *TINY, "--vary", "dropout=0,0.5")
+        assert status == wanted
+    assert "study sweep was begun with text of SHA-256 " in err
 
 
 @pytest.mark.parametrize(
@@ -214,6 +248,17 @@ def test_workers_share_the_sweep_and_a_killed_one_is_made_up_for(cli, folder):
     assert {row["state"] for row in plan_rows} == {"done"}
     assert b"6/6" in err
     assert b"Lowest held out bits per byte" in out
+
+
+@pytest.mark.parametrize("moment", [b"0/6 done", b"2 running"])
+def test_ctrl_c_ends_all_workers_without_a_traceback_also_while_they_start(moment):
+    endless = ("--set", "epochs=100000", "--vary", "dropout=0:0.5:points=6", "--workers", "2")
+    shown, status = in_terminal("sweep", "book.txt", *TINY[:-2], *endless, until=moment)
+    assert status == 130
+    assert "Traceback" not in shown
+    said = "in sweep-dropout: results.csv\ninterrupted: 0 of 6 done; the same command goes on\n"
+    assert plain(shown).endswith(said)
+    assert "trial" not in plain(shown)  # no table without a line
 
 
 def _children(pid):

@@ -1,7 +1,10 @@
 """`rheostat train`: what it writes and says, in pipes and terminals, under Ctrl-C and kills; its errors."""
 
+import errno
 import io
 import json
+import math
+import os
 import re
 import signal
 import subprocess
@@ -12,8 +15,9 @@ import pytest
 from cli_support import environment, in_terminal, plain, start
 from lab_support import FABLES, QUICK, TEXT, bits_of
 from rheostat import lab
-from rheostat.cli import train_options, train_views
+from rheostat.cli import train, train_options, train_views
 from rheostat.lab import TrainingKnobs, train_text
+from rheostat.lab.trainer import Trainer
 
 
 def options_of(knobs):
@@ -208,6 +212,21 @@ def test_a_terminal_shows_a_bar_with_loss_bits_rate_and_time_left(corpus, out):
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize(
+    ("columns", "bar"),
+    [
+        (60, r"1/4000 loss \d+\.\d{3} \d\.\d{3} bits/B rate [\d.e-]+ [\d:-]+ +left"),
+        (40, r"1/4000 \d\.\d{3} bits/B [\d:-]+"),
+    ],
+)
+def test_a_narrow_terminal_keeps_the_time_left(corpus, out, columns, bar):
+    narrow = environment(COLUMNS=str(columns))
+    shown, status = in_terminal("train", str(corpus), "--out", str(out), *LONG, until=b"bits/B", env=narrow)
+    assert status == 130
+    assert re.search(bar, plain(shown))
+    assert "\u2026" not in plain(shown)
+
+
 def test_a_long_epoch_says_where_it_is_also_without_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(train_views, "SILENCE", 0.0)
     lines = train_views.Lines()
@@ -268,8 +287,10 @@ def test_what_is_there_is_not_written_over_unasked(cli, corpus, out, tmp_path):
         (("--out", "model"), "--out must end in .npz, got model"),
         (("--out", "/no/such/model.npz"), "--out: there is no folder /no/such"),
         (("--out", "model.npz", "--plot", "/no/such.png"), "--plot: there is no folder /no"),
+        (("--out", "model.npz", "--plot", "c.xyz"), "--plot must end in .png, .svg or .pdf, got c.xyz"),
+        (("--out", "model.npz", "--plot", "c"), "--plot must end in .png, .svg or .pdf, got c"),
         (
-            ("--out", "model.npz", "--learning-rate", "1e30"),
+            ("--out", "model.npz", "--learning-rate", "1e30", "--weight-decay", "0"),
             "the loss is nan in epoch 1: lower learning_rate",
         ),
         (("--out", "model.npz", "--dropout", "1"), "dropout must be in [0, 1), got 1.0"),
@@ -285,6 +306,31 @@ def test_an_option_that_is_wrong_is_told_and_nothing_is_written(cli, tmp_path, m
     assert status == 2
     assert err.startswith(f"rheostat train: {said}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_training(cli, corpus, out, monkeypatch):
+    def refused(dir):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir / "tmp"))
+
+    monkeypatch.setattr(train, "TemporaryFile", refused)
+    status, told, err = cli("train", corpus, "--out", out, *OPTIONS)
+    said = f"--out: nothing can be written to {out.parent}: Permission denied"
+    assert (status, told, err) == (2, "", f"rheostat train: {said}\n")
+
+
+def test_a_run_that_diverges_after_its_first_epoch_says_how_to_begin_anew(cli, corpus, out, monkeypatch):
+    def update(self, whole=Trainer.update):
+        if self.epochs:
+            self._check_finite(math.nan)
+        return whole(self)
+
+    monkeypatch.setattr(Trainer, "update", update)
+    status, _, err = cli("train", corpus, "--out", out, *OPTIONS)
+    assert status == 2
+    said = "the loss is nan in epoch 2: lower learning_rate, which is 0.01 (--force begins anew)"
+    assert err.splitlines()[-1] == f"rheostat train: {said}"
+    monkeypatch.undo()
+    assert cli("train", corpus, "--out", out, *OPTIONS, "--learning-rate", "0.001", "--force")[0] == 0
 
 
 def test_a_checkpoint_of_another_run_is_refused(cli, corpus, out, tmp_path):

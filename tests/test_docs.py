@@ -1,7 +1,4 @@
-"""Every command that the README and the tour of the decoding knobs show is run, as it stands there.
-
-The other half of the tour, docs/training.md, has tests of its own.
-"""
+"""Every command that the README and both halves of the tour of the knobs show is run, as it stands there."""
 
 import re
 import shlex
@@ -10,16 +7,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README, TOUR = PAGES = ROOT / "README.md", ROOT / "docs" / "decoding.md"
+DECODING = ROOT / "docs" / "decoding.md"
+PAGES = ROOT / "README.md", DECODING, ROOT / "docs" / "training.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHORTER = {"bench": ("--seconds", "0.001"), "train": ("--epochs", "1")}  # nobody reads the numbers here
 
 
 def commands_of(page):
-    """The command lines of a page that begin with `rheostat`; a \\ at the end of a line continues it."""
+    """The command lines of a page that begin with `rheostat`, a variable before it left out; a \\ at the end
+    of a line continues it.
+    """
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith("rheostat ")]
+    commands = (re.sub(r"^[A-Z_]+=\S+ ", "", line) for line in lines)
+    return [command for command in commands if command.startswith("rheostat ")]
 
 
 @pytest.fixture
@@ -51,15 +52,15 @@ def test_the_pictures_and_pages_that_it_names_exist(page):
     for name in names:
         found = page.parent / name
         assert found.exists(), name
-        if name.startswith("decoding_"):
+        if name.startswith(("decoding_", "training_")):
             assert found.stat().st_size < 60_000
 
 
-def test_the_tables_of_the_tour_are_of_the_sweeps_that_it_draws(monkeypatch):
+def test_the_tables_of_the_decoding_knobs_are_of_the_sweeps_that_it_draws(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     from decoding_pictures import SWEEPS, measured, put, table
 
-    page = TOUR.read_text(encoding="utf-8")
+    page = DECODING.read_text(encoding="utf-8")
     what = SWEEPS["temperature"]
     plan, rows = measured(what._replace(vary="temperature=0,0.4", texts=4))
     lines = table(plan, rows, what.told).strip().splitlines()

@@ -1,13 +1,15 @@
 """The metrics of a sweep, against cases counted by hand, and what a setting of a model's text reports."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
 import rheostat
+from lab_support import QUICK, TEXT
 from rheostat import lab
-from rheostat.lab import sweep
-from rheostat.lab.sweep import metrics
+from rheostat.lab import sweep, train_text
+from rheostat.lab.sweep import decoding, kinds, metrics, training
 from stand_in import Bytes, Cached
 
 
@@ -170,5 +172,69 @@ def test_the_command_of_a_setting_is_the_setting():
     model = Bytes()
     wanted = subject.params(settings).replace(seed=None)
     assert program == "rheostat"
-    assert (parsed.prompt, parsed.model) == (["the "], "stand_in:load")
+    assert (parsed.prompt, parsed.model, parsed.context) == (["the "], "stand_in:load", "error")
     assert options.params_of(parsed, model) == wanted
+    parsed = commands.parser().parse_args(subject.command({"context_length": 8})[1:])
+    assert (parsed.context_length, parsed.context) == (8, "slide")  # as the sweep has written its texts
+
+
+VALUES = {kinds.FLOAT: "0.5", kinds.INT: "3", kinds.FLAG: "yes", kinds.IDS: "1+2", kinds.ORDER: "top_k+top_p"}
+WORDS = {
+    "schedule": "step",
+    "metric": "train",
+    "vocabulary_size": "300",
+    "mirostat": "2",
+    "dry_base": "1.5",
+    "stop": "-x",
+}
+
+
+@pytest.mark.parametrize("name", decoding.KINDS)
+def test_the_command_of_each_decoding_knob_is_read(name):
+    from rheostat.cli import commands, options
+
+    kind = decoding.KINDS[name]
+    value = kinds.read_value(name, kind, WORDS.get(name) or VALUES[kind])
+    subject = sweep.Decoding(Bytes(), "stand_in:load", {}, ["a "])
+    parsed = commands.parser().parse_args(subject.command({name: value})[1:])
+    found, wanted = options.params_of(parsed, Bytes()), subject.params({name: value})
+    assert getattr(found, name) == getattr(wanted, name) != getattr(subject.params({}), name)
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+@pytest.mark.parametrize("name", training.KINDS)
+def test_the_command_of_each_training_knob_is_read(name, restore_best):
+    from rheostat.cli import commands, train_options
+
+    kind = training.KINDS[name]
+    settings = {name: kinds.read_value(name, kind, WORDS.get(name) or VALUES[kind])}
+    base = {"restore_best": restore_best, "hidden_size": None, "min_delta": 0.1 + 0.2}
+    subject = sweep.Training("a text", base, ["my book.txt"])
+    program, *command = subject.command(settings)
+    parsed = commands.parser().parse_args(command)
+    assert (program, parsed.corpus) == ("rheostat", ["my book.txt"])
+    assert lab.TrainingKnobs(**train_options.given(parsed)) == subject.knobs(settings)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Presses it, also where the tests are a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda *arguments: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("epochs", "stopped"), [(1, "epochs"), (3, "interrupted")])
+def test_ctrl_c_ends_a_training_setting_also_in_its_last_update(epochs, stopped, ctrl_c, monkeypatch):
+    ended = []
+
+    def told(*arguments, **more):
+        ended.append(train_text(*arguments, **more))
+        return ended[-1]
+
+    monkeypatch.setattr(training, "train_text", told)
+    subject = sweep.Training(TEXT, QUICK.replace(epochs=epochs).to_dict())
+    with pytest.raises(KeyboardInterrupt):
+        subject.measure({}, ctrl_c)
+    assert [run.stopped for run in ended] == [stopped]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

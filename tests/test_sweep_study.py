@@ -175,17 +175,39 @@ def test_a_worker_that_was_taken_for_dead_loses_its_result_alone(storage):
 
 
 def test_a_setting_that_kills_its_worker_each_time_is_given_up(storage):
+    class KilledError(Exception):
+        """As a kill does it, it leaves a trial without a word."""
+
     def during(settings, report):
         if settings == GRID[2]:
-            raise KeyboardInterrupt
+            raise KilledError
 
     plan = plan_of(Bowl(during=during))
     for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KilledError):
             sweep.work(plan, storage)
     rows = sweep.rows_of(sweep.work(plan, storage), plan)
     assert counted(rows) == EACH_ONCE
     assert [row.error for row in rows if row.state != "done"] == ["its worker was lost 3 times"]
+
+
+def test_a_setting_is_measured_however_often_ctrl_c_has_ended_it(storage):
+    left = [5]
+
+    def during(settings, report):
+        if settings == GRID[2] and left[0]:
+            left[0] -= 1
+            raise KeyboardInterrupt
+
+    plan = plan_of(Bowl(during=during))
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            sweep.work(plan, storage)
+        rows = sweep.rows_of(sweep.open_study(plan, storage, "sweep"), plan)
+        assert [row.state for row in rows] == ["done", "done", "open"]
+    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    assert counted(rows) == EACH_ONCE
+    assert {row.state for row in rows} == {"done"}
 
 
 def test_two_retries_of_one_trial_are_one(storage):
@@ -234,7 +256,13 @@ def test_what_a_plan_cannot_be_is_one_sentence(options, said):
     assert str(caught.value) == said
 
 
-def test_a_storage_that_cannot_be_is_one_sentence(tmp_path):
+def test_a_plan_varies_something():
+    plan = plan_of(Bowl())
+    with pytest.raises(rheostat.KnobError, match=r"^spaces must hold at least one knob, got none$"):
+        sweep.Plan(plan.subject, (), plan.goal)
+
+
+def test_a_storage_that_cannot_be_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no database at all, but long enough to be taken for one" * 20)
     for where, said in (
         ("sqlite://", "storage must be a file or a database, not a process's memory, got sqlite://"),
@@ -247,6 +275,12 @@ def test_a_storage_that_cannot_be_is_one_sentence(tmp_path):
     with pytest.raises(rheostat.KnobError) as caught:
         sweep.open_storage("nonsense://a:secret@host/x")
     assert "secret" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(rheostat.KnobError) as caught:
+        sweep.open_storage("postgresql+psycopg://a:secret@host/x")
+    assert str(caught.value) == (
+        "storage postgresql+psycopg://a:***@host/x needs the Python driver psycopg, which is not installed"
+    )
     with pytest.raises(rheostat.KnobError, match="grace must be at least 1 second, got 0"):
         sweep.open_storage(str(tmp_path / "new"), grace=0)
 

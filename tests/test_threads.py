@@ -74,7 +74,9 @@ def test_a_row_that_another_thread_changes_gives_some_token_or_an_error_and_no_p
             ids = np.atleast_1d(work(top_p))
         except (KnobError, rheostat.LogitsError):
             return  # of a row with nothing left that can be drawn
-        assert len(ids) > 0 and 0 <= ids.min() and ids.max() < row.size
+        assert len(ids) > 0
+        assert ids.min() >= 0
+        assert ids.max() < row.size
 
     works = [
         lambda p: rheostat.sample(row, seed=1, top_p=p),

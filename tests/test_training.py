@@ -41,8 +41,10 @@ def test_of_few_texts_the_last_tenth_is_held_out_and_of_many_every_tenth():
         ("", "there is nothing to learn from: the text is empty"),
         ([], "there is nothing to learn from: the text is empty"),
         (["\n", " "], "there is nothing to learn from: the text is empty"),
-        ("a", "the text is too short: without what is held out it is 1 tokens, and one update reads 128, "
-              "batch_size 8 times window 16"),
+        ("a", "the text is too short: its last tenth is held out, and of 'a' nothing is left"),
+        (["é", "b"], "the text is too short: its last tenth is held out, and of 'é' nothing is left"),
+        ("ab", "the text is too short: without what is held out it is 2 tokens, and one update reads 128, "
+               "batch_size 8 times window 16"),
         ("a\ud800" * 900, "the text must be Unicode, got the lone surrogate '\\ud800' at 1"),
     ],
 )  # fmt: skip
@@ -50,6 +52,28 @@ def test_a_text_that_cannot_be_trained_on_is_an_error_of_one_sentence(texts, sai
     with pytest.raises(lab.CorpusError) as caught:
         train_text(texts, QUICK)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "knobs", "said"),
+    [
+        (b"bytes", QUICK, "text must be a string or a sequence of strings, got bytes"),
+        (None, QUICK, "text must be a string or a sequence of strings, got NoneType"),
+        ([TEXT, b"x"], QUICK, "text must hold strings, got bytes at place 1"),
+        (TEXT, {"epochs": 1}, "knobs must be TrainingKnobs, got dict"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(text, knobs, said):
+    with pytest.raises(TypeError) as caught:
+        train_text(text, knobs)
+    assert str(caught.value) == said
+
+
+def test_two_characters_are_enough_where_an_update_reads_one():
+    knobs = QUICK.replace(batch_size=1, window=1, epochs=1)
+    assert train_text("ab", knobs).stopped == "epochs"
+    with pytest.raises(lab.CorpusError, match=r"^the text is too short: its last tenth"):
+        train_text("a", knobs)
 
 
 def test_short_texts_are_measured_from_their_beginning_in_one_piece():
@@ -93,7 +117,7 @@ def test_what_a_callback_raises_ends_the_run():
 
 def test_a_loss_that_is_no_number_is_told_with_what_to_do():
     with pytest.raises(lab.DivergedError) as caught:
-        train_text(TEXT, QUICK.replace(learning_rate=1e30))
+        train_text(TEXT, QUICK.replace(learning_rate=1e30, weight_decay=0.0))
     assert str(caught.value) == "the loss is nan in epoch 1: lower learning_rate, which is 1e+30"
 
 

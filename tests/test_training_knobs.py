@@ -24,6 +24,7 @@ from rheostat.lab import Progress, TrainingKnobs, train_text
         ("decay_factor", 1.0, "in (0, 1)"),
         ("decay_epochs", 0, "at least 1"),
         ("weight_decay", -0.1, "at least 0 and finite"),
+        ("weight_decay", 400.0, "at most 1 / learning_rate, which is 333.333"),
         ("clip_norm", math.inf, "above 0 and finite"),
         ("dropout", 1.0, "in [0, 1)"),
         ("input_dropout", -0.5, "in [0, 1)"),
@@ -177,6 +178,11 @@ def test_a_larger_state_learns_more_and_then_too_much():
     small, large = trained(hidden_size=8), trained(hidden_size=96)
     assert learnt(small)[-1] > learnt(large)[-1] + 1
     assert held_out(large)[-1] > held_out(small)[-1] + 1
+
+
+def test_more_numbers_for_a_token_learn_more():
+    few, many = trained(embedding_size=2), trained()
+    assert learnt(few)[-1] > learnt(many)[-1] + 0.5
 
 
 def test_the_hidden_size_is_the_mean_of_the_layers_around_it_unless_given():

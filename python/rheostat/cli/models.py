@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import inspect
 import os
@@ -87,6 +88,15 @@ def load(name: str) -> Any:
         kind = type(model.table).__name__
         raise UsageError(f"the model {name} must have a TokenTable as its table, got {kind}")
     return model.reader() if hasattr(model, "reader") else model  # which keeps what it has read
+
+
+def digest(name: str) -> str:
+    """The beginning of the SHA-256 of a model's file; "" where `load` reads none."""
+    path = Path(name)
+    if name in MODELS or path.suffix not in FILES:
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _known() -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 PRESET = "plain"
+WRITTEN = ("results.csv", "history.png", "importance.png", "heat_map.png", "effect_*.png")
 OF_DECODING = ("model", "preset", "prompt", "texts")
 
 USAGE = "[CORPUS ...] --vary NAME=VALUES [--vary ...] [OPTIONS]"
@@ -103,7 +104,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="the study itself: a file, or a database that Optuna reaches; FOLDER/study.db",
     )
-    where.add_argument("--study", metavar="NAME", help="which study of the storage; the folder's name")
+    where.add_argument(
+        "--study", metavar="NAME", help="which study of the storage; with --storage the folder's name"
+    )
     where.add_argument(
         "--workers", type=int, default=1, metavar="N", help="how many processes share the work here; 1"
     )
@@ -130,10 +133,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.metrics:
         sweep_view.explain_metrics()
         return 0
-    if arguments.workers < 1:
-        raise UsageError(f"--workers must be at least 1, got {arguments.workers}")
+    for option in ("workers", "top"):
+        if getattr(arguments, option) < 1:
+            raise UsageError(f"--{option} must be at least 1, got {getattr(arguments, option)}")
     plan = plan_of(arguments)
     folder, storage, name = places(arguments, plan)
+    if arguments.storage is None and not (folder / "study.db").exists():
+        _check_own(folder)
     opened = sweep.open_storage(storage, arguments.grace)
     folder.mkdir(parents=True, exist_ok=True)
     view = sweep_view.Progress(plan, is_quiet=arguments.quiet)
@@ -168,6 +174,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_own(folder: Path) -> None:
+    """Without a study the files in it that a sweep would write over are somebody's."""
+    found = [path for name in WRITTEN for path in sorted(folder.glob(name))]
+    if found:
+        raise UsageError(f"{found[0]} is there already and of no study: --out names another folder")
+
+
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """What the command line asks for.
 
@@ -200,16 +213,13 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
 
 def _training(arguments: argparse.Namespace) -> Subject:
-    from rheostat import SamplingParams
-    from rheostat.lab import TrainingKnobs
-    from rheostat.lab.sweep import Training
-    from rheostat.lab.sweep.kinds import kinds_of
+    from rheostat.lab.sweep import Training, decoding, training
 
     for name in OF_DECODING:
         if getattr(arguments, name) != (models.DEFAULT if name == "model" else None):
             raise UsageError(f"--{name} is about decoding: leave it out, or leave the corpus out")
-    kinds = kinds_of(TrainingKnobs)
-    _check_side(arguments, kinds, kinds_of(SamplingParams), "a decoding knob: leave the corpus out")
+    kinds = training.KINDS
+    _check_side(arguments, kinds, decoding.KINDS, "a decoding knob: leave the corpus out")
     if "-" in arguments.corpus and arguments.workers > 1:
         raise UsageError("standard input can be read once: give several workers a file")
     texts = [corpus.read(name) for name in arguments.corpus]
@@ -217,21 +227,18 @@ def _training(arguments: argparse.Namespace) -> Subject:
 
 
 def _decoding(arguments: argparse.Namespace) -> Subject:
-    from rheostat import SamplingParams
-    from rheostat.lab import TrainingKnobs
-    from rheostat.lab.sweep import Decoding
-    from rheostat.lab.sweep.decoding import PROMPTS, TEXTS
-    from rheostat.lab.sweep.kinds import kinds_of
+    from rheostat.lab.sweep import Decoding, training
+    from rheostat.lab.sweep.decoding import KINDS, PROMPTS, TEXTS
 
-    kinds = kinds_of(SamplingParams)
     says = "a knob of training: name the text to train on, as in rheostat sweep book.txt --vary ..."
-    _check_side(arguments, kinds, kinds_of(TrainingKnobs), says)
+    _check_side(arguments, KINDS, training.KINDS, says)
     return Decoding(
         models.load(arguments.model),
         arguments.model,
-        PRESETS[arguments.preset or PRESET].fields | _fixed(arguments, kinds, "decoding"),
+        PRESETS[arguments.preset or PRESET].fields | _fixed(arguments, KINDS, "decoding"),
         arguments.prompt or PROMPTS,
         TEXTS if arguments.texts is None else arguments.texts,
+        models.digest(arguments.model),
     )
 
 
@@ -281,4 +288,5 @@ def _usual_goal(subject: Subject) -> str:
 def places(arguments: argparse.Namespace, plan: Plan) -> tuple[Path, str, str]:
     """The folder, the storage and the study's name."""
     folder = arguments.out or Path("-".join(["sweep", *(space.name for space in plan.spaces)]))
-    return folder, arguments.storage or str(folder / "study.db"), arguments.study or folder.resolve().name
+    usual = "sweep" if arguments.storage is None else folder.resolve().name  # a folder may be moved
+    return folder, arguments.storage or str(folder / "study.db"), arguments.study or usual

@@ -105,6 +105,8 @@ def show(rows: Sequence[Row], plan: Plan, top: int) -> None:
     """The table, the best setting, and the command that uses it."""
     console = terminal.console()
     known = [row for row in rows if row.state != "open"]
+    if not known:
+        return
     metrics = list(plan.subject.metrics)
     others = [metric for metric in metrics if metric.name != plan.goal.metric.name]
     table = _table(known[:top], plan, metrics)

@@ -1,4 +1,9 @@
-"""Several workers on this machine: a process each, on one study."""
+"""Several workers on this machine: a process each, on one study.
+
+A terminal sends Ctrl-C to all of them. Only the process that started them listens, and ends each by SIGTERM,
+once: a second signal would come while the first is being answered, and one that comes while Python starts up
+is told by a traceback.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from rheostat.cli.errors import FailedError
@@ -42,7 +48,7 @@ def work_together(
     study = open_study(plan, storage, name)  # before the workers, who would all create it
     storage.engine.dispose()
     context = multiprocessing.get_context("spawn")
-    with _environment(ONE_THREAD):
+    with _environment(ONE_THREAD), _without_ctrl_c():
         workers = [context.Process(target=_work, args=(arguments,)) for _ in range(arguments.workers)]
         for worker in workers:
             worker.start()
@@ -54,8 +60,8 @@ def work_together(
             time.sleep(POLL_SECONDS)
     finally:
         for worker in workers:
-            if worker.is_alive() and worker.pid is not None:
-                os.kill(worker.pid, signal.SIGINT)
+            worker.terminate()
+        for worker in workers:
             worker.join()
     view(study, None)
     if any(worker.exitcode == 1 for worker in workers):
@@ -65,12 +71,15 @@ def work_together(
 
 
 def _work(arguments: argparse.Namespace) -> None:
-    """A worker process: exit status 0 when the study is done, 1 after an error, 130 after Ctrl-C."""
+    """A worker process: exit status 0 when the study is done, 1 after an error, 130 after SIGTERM."""
     from rheostat.cli.commands import sentence
     from rheostat.cli.sweep import INTERRUPTED, places, plan_of
     from rheostat.lab.sweep import open_storage, work
 
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until the end, in all threads
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         plan = plan_of(arguments)
         _, storage, name = places(arguments, plan)
@@ -82,6 +91,23 @@ def _work(arguments: argparse.Namespace) -> None:
             raise
         print(f"rheostat sweep: {sentence(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """What Ctrl-C would do now: within a training run, end it after its update."""
+    handler = signal.getsignal(signal.SIGINT)
+    assert callable(handler)
+    handler(signal.SIGINT, frame)
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """What is started in here ignores it from its first moment on."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

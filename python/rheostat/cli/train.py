@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rheostat import lab
@@ -12,6 +13,7 @@ from rheostat.cli import corpus, terminal, train_options, train_views
 from rheostat.cli.errors import UsageError
 
 INTERRUPTED = 130
+PICTURES = (".png", ".svg", ".pdf")
 
 USAGE = "CORPUS... [OPTIONS]"
 HELP = "train a small model on your own text"
@@ -27,6 +29,8 @@ The unit is bits per byte of text: 8 where nothing is known, 2 to 3 from some ki
 more. What to turn: if neither text gets better, --learning-rate up, or --epochs; if the loss jumps,
 --learning-rate down; if the text trained on gets better and the one held out worse, the model learns by
 heart: --dropout or --weight-decay up, --hidden-size down, or --patience 3 to stop in time.
+
+On a machine with other work to do it is many times as fast with OPENBLAS_NUM_THREADS=1 in front.
 """
 
 
@@ -71,8 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
                 checkpoint=checkpoint,
                 resume=arguments.resume,
             )
-    except (lab.CorpusError, lab.CheckpointError, lab.DivergedError) as error:
+    except (lab.CorpusError, lab.CheckpointError) as error:
         raise UsageError(str(error)) from error
+    except lab.DivergedError as error:  # a run that is gone on with would only diverge again
+        anew = " (--force begins anew)" if checkpoint.exists() else ""
+        raise UsageError(f"{error}{anew}") from error
     lab.save(out, training.model)
     plot = _plot(arguments, training)
     if training.stopped != "interrupted":
@@ -90,8 +97,20 @@ def _check_places(arguments: argparse.Namespace, checkpoint: Path) -> None:
     if out.suffix != ".npz":
         raise UsageError(f"--out must end in .npz, got {out}")
     for option, path in (("--out", out), ("--plot", arguments.plot)):
-        if path is not None and not path.parent.is_dir():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
             raise UsageError(f"{option}: there is no folder {path.parent}")
+        try:
+            TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise UsageError(
+                f"{option}: nothing can be written to {path.parent}: {error.strerror}"
+            ) from error
+    if arguments.plot is not None and arguments.plot.suffix.lower() not in PICTURES:
+        raise UsageError(
+            f"--plot must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}, got {arguments.plot}"
+        )
     if arguments.force:
         return
     if checkpoint.exists() and not arguments.resume:

@@ -11,6 +11,7 @@ from rheostat.lab.knobs import TrainingKnobs
 from rheostat.lab.trainer import Epoch, Progress
 
 HEADER = "epoch   trained on   held out   learning rate   spread   seconds"
+WIDE, NARROW = 80, 56  # columns of a terminal that a bar with all its words needs, and one without them
 SILENCE = 30.0  # seconds after which a run without a terminal says where it is
 
 
@@ -82,18 +83,19 @@ class Bar(Quiet):
 
         from rheostat.cli import terminal
 
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=None),
-            TextColumn(
-                "loss {task.fields[loss]}  {task.fields[bits]} bits per byte  rate {task.fields[rate]} "
-            ),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("left"),
-            console=terminal.console(stderr=True),
-            transient=True,
-            expand=True,
-        )
+        console = terminal.console(stderr=True)
+        left = TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+        epoch, loss, bits, rate = (f"{{task.fields[{name}]}}" for name in ("epoch", "loss", "bits", "rate"))
+        columns: list[Any]  # where a terminal is narrow the bar goes first, and the time left stays
+        if console.width >= WIDE:
+            said = f"loss {loss}  {bits} bits per byte  rate {rate} "
+            columns = [f"epoch {epoch}", BarColumn(bar_width=None), said, left, "left"]
+        elif console.width >= NARROW:
+            columns = [epoch, f"loss {loss}", f"{bits} bits/B", f"rate {rate}", left, "left"]
+        else:
+            columns = [epoch, f"{bits} bits/B", left]
+        shown = [TextColumn(column) if isinstance(column, str) else column for column in columns]
+        self._progress = Progress(*shown, console=console, transient=True, expand=console.width >= WIDE)
         self._epochs = knobs.epochs
         self._task: Any = None
         self._header = HEADER
@@ -110,8 +112,7 @@ class Bar(Quiet):
     def step(self, at: Progress) -> None:
         """Moves the bar."""
         fields: dict[str, Any] = {
-            "epoch": at.epoch,
-            "epochs": self._epochs,
+            "epoch": f"{at.epoch}/{self._epochs}",
             "loss": f"{at.loss:.3f}",
             "bits": f"{at.bits_per_byte:.3f}",
             "rate": f"{at.learning_rate:.2g}",

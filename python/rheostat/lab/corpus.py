@@ -45,21 +45,41 @@ def split(texts: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     )
 
 
+def documents(texts: str | Sequence[str]) -> list[str]:
+    """One text or several, as a list.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    found = [texts] if isinstance(texts, str) else texts
+    if not isinstance(found, Sequence) or isinstance(found, bytes | bytearray):
+        raise TypeError(f"text must be a string or a sequence of strings, got {type(texts).__name__}")
+    for place, whole in enumerate(found):
+        if not isinstance(whole, str):
+            raise TypeError(f"text must hold strings, got {type(whole).__name__} at place {place}")
+    return list(found)
+
+
 class Corpus:
     """The texts as a run reads them.
 
     Raises:
+        TypeError: what is given is no str and no sequence of them.
         CorpusError: there is no text, not enough for one update, or a str that is no Unicode.
     """
 
     def __init__(self, texts: str | Sequence[str], knobs: TrainingKnobs) -> None:
-        self.texts = [whole for whole in ([texts] if isinstance(texts, str) else texts) if whole.strip()]
+        self.texts = [whole for whole in documents(texts) if whole.strip()]
         if not self.texts:
             raise CorpusError("there is nothing to learn from: the text is empty")
         for whole in self.texts:
             _check_unicode(whole)
         self.trained_on, self.held_out, self.compared = split(self.texts)
         self.bytes = text.bytes_of(self.trained_on)
+        if self.bytes == 0:
+            raise CorpusError(
+                f"the text is too short: its last tenth is held out, and of {self.texts[0]!r} nothing is left"
+            )
         self.vocabulary = Vocabulary(learn(self.trained_on, knobs.tokens(self.bytes) - 257))
         end, encode = self.vocabulary.end, self.vocabulary.encode
         self.encoded = [np.array([end, *encode(part)], np.int64) for part in self.trained_on]

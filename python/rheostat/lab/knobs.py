@@ -73,7 +73,8 @@ class TrainingKnobs:
             ("train"). Common: held_out; train shows how far a network can get at all.
         restore_best: The model gets the weights of the best epoch, otherwise of the last. Common: True.
         seed: Of the first weights, of dropout and of the order of texts: the same seed gives the same model
-            on the same machine. Common: any; several, to see how much of a difference is luck.
+            on the same machine, with as many threads of the BLAS. Common: any; several, to see how much of a
+            difference is luck.
 
     >>> TrainingKnobs(learning_rate=0.01, hidden_size=64).replace(dropout=0.5).dropout
     0.5
@@ -111,9 +112,13 @@ class TrainingKnobs:
         for field in dataclasses.fields(self):
             value = _typed(field.name, str(field.type), getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-            rule = RULES.get(field.name)
-            if rule is not None and value is not None and not rule[1](value):
-                raise KnobError(f"{field.name} must be {rule[0]}, got {value}", field.name, value)
+            allowed = RULES.get(field.name)
+            if allowed is not None and value is not None and not allowed[1](value):
+                raise KnobError(f"{field.name} must be {allowed[0]}, got {value}", field.name, value)
+        if self.weight_decay * self.learning_rate > 1:  # beyond, an update turns the sign of every weight
+            rule = f"at most 1 / learning_rate, which is {1 / self.learning_rate:g}"
+            message = f"weight_decay must be {rule}, got {self.weight_decay}"
+            raise KnobError(message, "weight_decay", self.weight_decay)
 
     def to_dict(self) -> dict[str, Any]:
         """Every knob by its name: JSON types alone."""

@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rheostat.lab import ngram, text
 from rheostat.lab.corpus import bits_per_byte, split
@@ -69,12 +68,6 @@ def tell(epoch: Epoch) -> None:
         file=sys.stderr,
         flush=True,
     )
-
-
-def are_of(knobs: TrainingKnobs, info: dict[str, Any]) -> bool:
-    """Whether a model was made with these knobs, as far as it tells of them."""
-    known: dict[str, Any] = info["knobs"]
-    return known.items() <= knobs.to_dict().items()
 
 
 def main(arguments: Sequence[str]) -> int:

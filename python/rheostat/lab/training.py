@@ -73,6 +73,7 @@ def train_text(
     second one raises KeyboardInterrupt.
 
     Raises:
+        TypeError: the text is no str and no sequence of them, or the knobs are no TrainingKnobs.
         CorpusError: the text is empty, or too short for one update.
         CheckpointError: the file to resume from is no checkpoint, or one of other knobs or another text.
         DivergedError: the loss is no number any more.
@@ -85,6 +86,8 @@ def train_text(
     >>> training.epochs[-1].held_out_bits_per_byte < training.epochs[0].held_out_bits_per_byte
     True
     """
+    if not isinstance(knobs, TrainingKnobs):
+        raise TypeError(f"knobs must be TrainingKnobs, got {type(knobs).__name__}")
     corpus = Corpus(text, knobs)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         trainer = checkpoints.restore(checkpoint, knobs, corpus)

@@ -20,8 +20,9 @@ PROMPTS = ("The default is", "Return the", "If the file", "This module")
 TEXTS = 8
 MAX_TOKENS = 100
 
-# What a setting reports about its tokens is no matter of taste.
-NOT_VARIED = ("logprobs", "include_stop_str_in_output")
+# What a setting reports about its tokens changes none of them.
+REPORTS = ("logprobs", "include_stop_str_in_output")
+KINDS = {name: kind for name, kind in kinds_of(SamplingParams).items() if name not in REPORTS}
 
 METRICS = (
     Metric("perplexity", "of the texts under the model: among how many tokens each seemed chosen", digits=2),
@@ -62,6 +63,7 @@ class Decoding:
         prompts: the beginnings; text number i goes on from prompt i modulo their number, in stream i, so that
             every setting meets the same chances.
         texts: how many are written at each setting.
+        digest: of the model's file, so that a study does not go on with another of its name; "" for none.
 
     Raises:
         KnobError: base breaks a rule, texts is below 1, or there is no prompt.
@@ -79,14 +81,16 @@ class Decoding:
         base: dict[str, Any],
         prompts: Sequence[str] = PROMPTS,
         texts: int = TEXTS,
+        digest: str = "",
     ) -> None:
-        self.kinds = {key: kind for key, kind in kinds_of(SamplingParams).items() if key not in NOT_VARIED}
+        self.kinds = KINDS
         if texts < 1:
             raise KnobError(f"texts must be at least 1, got {texts}", "texts", texts)
         if not prompts:
             raise KnobError("prompts must hold at least one text, got none", "prompts", ())
         self.model = model
         self.name = name
+        self.digest = digest
         self.prompts = tuple(prompts)
         self.texts = texts
         own = {key: getattr(model, key) for key in ("context_length", "eos_token_id")}
@@ -148,6 +152,8 @@ class Decoding:
         options = ["rheostat", "generate", self.prompts[0], "--preset", "plain"]
         if self.name != "box":
             options += ["--model", self.name]
+        if self._slides(settings):
+            options += ["--context", "slide"]
         params = self.params(settings)
         for key in dict.fromkeys([*self.base, *settings]):
             value = getattr(params, key)
@@ -157,7 +163,7 @@ class Decoding:
             if isinstance(value, bool):
                 options.append(flag)
             elif key == "stop":
-                options += [part for text in value for part in (flag, _escaped(text))]
+                options += [f"{flag}={_escaped(text)}" for text in value]  # one word, also of a stop like -x
             else:
                 options += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else exact(value)]
         return options
@@ -165,7 +171,8 @@ class Decoding:
     def identity(self) -> dict[str, Any]:
         """What else decides the numbers."""
         fixed = json.loads(SamplingParams(**self.defaults | self.base).to_json())
-        return {"model": self.name, "prompts": list(self.prompts), "texts": self.texts, "fixed": fixed}
+        model = {"model": self.name, "model of SHA-256": self.digest}
+        return {**model, "prompts": list(self.prompts), "texts": self.texts, "fixed": fixed}
 
     def _slides(self, settings: Settings) -> bool:
         """Whether the oldest tokens are dropped at the context length: where one is chosen."""

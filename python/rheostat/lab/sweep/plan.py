@@ -86,6 +86,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.search not in SEARCHES:
             raise KnobError(f"search must be {', '.join(SEARCHES)}, got {self.search}", "search", self.search)
+        if not self.spaces:
+            raise KnobError("spaces must hold at least one knob, got none", "spaces", ())
         if self.seed < 0:
             raise KnobError(f"seed must be at least 0, got {self.seed}", "seed", self.seed)
         for space in self.spaces:

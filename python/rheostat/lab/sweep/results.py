@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rheostat.lab.sweep.kinds import exact
 from rheostat.lab.sweep.plan import Plan, Settings
-from rheostat.lab.sweep.trials import ERROR, MOST_TRIES, TRIES, by_origin, is_lost
+from rheostat.lab.sweep.trials import ERROR, MOST_KILLS, by_origin, is_given_up, is_lost
 from rheostat.lab.sweep.work import METRICS
 
 DONE, PRUNED, FAILED, OPEN = "done", "pruned", "failed", "open"
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 def rows_of(study: Study, plan: Plan) -> list[Row]:
     """A row for each setting that was begun, the best first, those without a result last."""
     groups = by_origin(study.get_trials(deepcopy=False)).values()
-    rows = [_row(min(tries, key=_rank)) for tries in groups]
+    rows = [_row(min(tries, key=_rank), is_given_up(tries)) for tries in groups]
     sign = -1 if plan.goal.is_higher else 1
     order = (DONE, PRUNED, FAILED, OPEN)
     return sorted(rows, key=lambda row: (order.index(row.state), sign * (row.value or 0.0), row.number))
@@ -84,7 +84,7 @@ def _rank(trial: FrozenTrial) -> tuple[int, int]:
     return (0 if has_result else 2 if is_lost(trial) else 1, -trial.number)
 
 
-def _row(trial: FrozenTrial) -> Row:
+def _row(trial: FrozenTrial, given_up: bool) -> Row:
     marks = trial.user_attrs
     value = trial.value
     error = marks.get(ERROR, "")
@@ -95,8 +95,8 @@ def _row(trial: FrozenTrial) -> Row:
         value = trial.intermediate_values[max(trial.intermediate_values)]
     elif error:
         state = FAILED
-    elif is_lost(trial) and marks.get(TRIES, 1) >= MOST_TRIES:
-        state, error = FAILED, f"its worker was lost {MOST_TRIES} times"
+    elif is_lost(trial) and given_up:
+        state, error = FAILED, f"its worker was lost {MOST_KILLS} times"
     else:
         state = OPEN
     return Row(trial.number, trial.params, state, marks.get(METRICS, {}), value, error)

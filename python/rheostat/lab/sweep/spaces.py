@@ -123,10 +123,10 @@ def name_of(text: str) -> str:
 
 
 def unknown(name: str, kinds: Mapping[str, str], what: str) -> KnobError:
-    """There is no knob of that name, or none that can be varied."""
+    """There is no knob of that name, or none that a sweep can turn."""
     close = difflib.get_close_matches(name, kinds, n=1)
     hint = f"did you mean {close[0]}?" if close else f"these are: {', '.join(kinds)}"
-    return _bad(f"{name} is no {what} knob that has single values; {hint}", name)
+    return _bad(f"{name} is no {what} knob that a sweep can turn; {hint}", name)
 
 
 def _read(text: str, kinds: Mapping[str, str], what: str) -> Space:
@@ -154,7 +154,7 @@ def _range(name: str, kind: str, text: str, parts: list[str]) -> Space:
         elif word == "int":
             whole = True
         elif key == "step" and value:
-            step = _number("step", kind, value)
+            step = _number(f"{name}: step", kind, value)
         elif key == "points" and value.isdecimal() and int(value) >= 2:
             points = int(value)
         else:

@@ -53,6 +53,10 @@ def open_storage(where: str, grace: int = GRACE) -> RDBStorage:
     for attempt in range(ATTEMPTS):
         try:
             return _opened(url, is_file, grace)
+        except ImportError as error:
+            driver = getattr(error.__cause__, "name", None) or "of its database"
+            rule = f"storage {shown} needs the Python driver {driver}, which is not installed"
+            raise KnobError(rule, "storage", shown) from error
         except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, sqlite3.Error, RuntimeError) as error:
             if attempt == ATTEMPTS - 1 or not _is_race(error):
                 cause = error.__cause__ or error

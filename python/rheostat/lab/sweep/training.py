@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from rheostat.lab import DivergedError, Epoch, TrainingKnobs, train_text
+from rheostat.lab import DivergedError, Epoch, Progress, TrainingKnobs, train_text
+from rheostat.lab.corpus import documents
+from rheostat.lab.interrupts import CtrlC
 from rheostat.lab.sweep.goals import Metric
 from rheostat.lab.sweep.kinds import exact, kinds_of, knob_values
 from rheostat.lab.sweep.plan import Report, Settings
+from rheostat.lab.text import digest
+
+# Measured is the best epoch, whichever the model then gets.
+KINDS = {name: kind for name, kind in kinds_of(TrainingKnobs).items() if name != "restore_best"}
 
 METRICS = (
     Metric("held_out_bits_per_byte", "of text that was held out, at the best epoch"),
@@ -39,7 +44,7 @@ class Training:
     step_name = "epoch"
 
     def __init__(self, text: str | Sequence[str], base: dict[str, Any], corpus: Sequence[str] = ()) -> None:
-        self.kinds = kinds_of(TrainingKnobs)
+        self.kinds = KINDS
         self.text = text
         self.base = base
         self.corpus = tuple(corpus)
@@ -51,7 +56,7 @@ class Training:
         Raises:
             KnobError: one breaks its rule.
         """
-        return TrainingKnobs(**self.base | knob_values(self.kinds, settings))
+        return TrainingKnobs.from_dict(self.base | knob_values(self.kinds, settings))
 
     def check(self, settings: Settings) -> None:
         """Raises a KnobError where a setting breaks its rule."""
@@ -68,11 +73,16 @@ class Training:
         def on_epoch(epoch: Epoch) -> None:
             report(epoch.epoch, epoch.held_out_bits_per_byte)
 
-        try:
-            done = train_text(self.text, self.knobs(settings), on_epoch=on_epoch)
-        except DivergedError as error:
-            raise ArithmeticError(str(error)) from error
-        if done.stopped == "interrupted" or done.best is None:
+        def on_step(at: Progress) -> None:
+            if ctrl_c.pressed:
+                raise KeyboardInterrupt
+
+        with CtrlC() as ctrl_c:  # a run that is in its last update when it comes has ended; a sweep goes on
+            try:
+                done = train_text(self.text, self.knobs(settings), on_epoch=on_epoch, on_step=on_step)
+            except DivergedError as error:
+                raise ArithmeticError(str(error)) from error
+        if ctrl_c.pressed or done.stopped == "interrupted" or done.best is None:
             raise KeyboardInterrupt
         return {
             "held_out_bits_per_byte": done.best.held_out_bits_per_byte,
@@ -87,13 +97,13 @@ class Training:
         """`rheostat train` with the setting."""
         options = ["rheostat", "train", *self.corpus]
         for key, value in (self.base | knob_values(self.kinds, settings)).items():
-            if value is not None:
-                options += ["--" + key.replace("_", "-"), exact(value)]
+            flag = key.replace("_", "-")
+            if isinstance(value, bool):
+                options.append(f"--{flag}" if value else f"--no-{flag}")
+            elif value is not None:
+                options += [f"--{flag}", exact(value)]
         return options
 
     def identity(self) -> dict[str, Any]:
         """What else decides the numbers."""
-        documents = [self.text] if isinstance(self.text, str) else self.text
-        digest = hashlib.sha256("\0".join(documents).encode()).hexdigest()
-        fixed = TrainingKnobs(**self.base).to_dict()
-        return {"text_sha256": digest, "fixed": fixed}
+        return {"text of SHA-256": digest(documents(self.text))[:16], "fixed": self.knobs({}).to_dict()}

@@ -3,10 +3,11 @@
 A trial is fresh, or the retry of one whose worker was killed or interrupted; a retry carries the number of
 the fresh one, its origin, from the moment it is created. Marks are user attributes:
 
-    retry_of   the origin of a retry
-    tries      the how many-th try it is, from 2
-    error      why a setting cannot be measured: it is not tried again
-    surplus    it came when all places were taken, or beside another retry of the same: it counts for nothing
+    retry_of     the origin of a retry
+    tries        which try of it this is, from 2
+    interrupted  by Ctrl-C, which says nothing about the setting
+    error        why a setting cannot be measured: it is not tried again
+    surplus      it came when all places were taken, or beside another retry of the same: it does not count
 
 A trial that failed without an `error` was lost.
 """
@@ -19,8 +20,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-RETRY_OF, TRIES, ERROR, SURPLUS = "retry_of", "tries", "error", "surplus"
-MOST_TRIES = 3  # a setting that kills its worker each time is given up
+RETRY_OF, TRIES, INTERRUPTED, ERROR, SURPLUS = "retry_of", "tries", "interrupted", "error", "surplus"
+MOST_KILLS = 3  # a setting that kills its worker each time is given up
 
 Marks = Mapping[str, Any]
 
@@ -69,8 +70,12 @@ def is_lost(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and ERROR not in trial.user_attrs
 
 
+def is_given_up(tries: Sequence[FrozenTrial]) -> bool:
+    """Whether an origin's tries have killed their workers too often. Those that Ctrl-C ended do not count."""
+    return sum(is_lost(trial) and INTERRUPTED not in trial.user_attrs for trial in tries) >= MOST_KILLS
+
+
 def lost(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The last try of each origin whose tries were all lost and may be made once more."""
     groups = by_origin(trials).values()
-    last = [tries[-1] for tries in groups if all(map(is_lost, tries))]
-    return [trial for trial in last if trial.user_attrs.get(TRIES, 1) < MOST_TRIES]
+    return [tries[-1] for tries in groups if all(map(is_lost, tries)) and not is_given_up(tries)]

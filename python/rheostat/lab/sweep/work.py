@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import optuna
@@ -19,7 +20,17 @@ from rheostat.lab.sweep.kinds import Scalar
 from rheostat.lab.sweep.plan import Plan, Settings
 from rheostat.lab.sweep.spaces import Space
 from rheostat.lab.sweep.storage import open_study, quiet_optuna
-from rheostat.lab.sweep.trials import ERROR, RETRY_OF, SURPLUS, TRIES, is_fresh, is_surplus, lost, origin
+from rheostat.lab.sweep.trials import (
+    ERROR,
+    INTERRUPTED,
+    RETRY_OF,
+    SURPLUS,
+    TRIES,
+    is_fresh,
+    is_surplus,
+    lost,
+    origin,
+)
 
 METRICS = "metrics"
 POLL_SECONDS = 0.2
@@ -128,6 +139,10 @@ def _measured(study: Study, trial: Trial, plan: Plan, watch: Watch) -> float:
     except (KnobError, ValueError, ArithmeticError) as error:
         trial.set_user_attr(ERROR, str(error))
         raise FailedTrial from error
+    except KeyboardInterrupt:
+        with suppress(UpdateFinishedTrialError):  # if another worker has the setting now
+            trial.set_user_attr(INTERRUPTED, True)
+        raise
     trial.set_user_attr(METRICS, metrics)
     return plan.goal.value(metrics)
 
