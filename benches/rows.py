@@ -70,7 +70,7 @@ def misleading_start(vocab: int) -> np.ndarray:
 
 
 def flat_start(vocab: int) -> np.ndarray:
-    """Peaked, but the first 1,000 logits are low and nearly equal, as those of control tokens and bytes are."""
+    """Peaked, but the first 1,000 logits are low and nearly equal, as those of control tokens are."""
     row = peaked(vocab)
     row[:1000] = -8 + np.random.default_rng(7).standard_normal(1000, np.float32) * np.float32(0.01)
     return row
