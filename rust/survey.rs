@@ -46,12 +46,12 @@ pub struct Survey {
     top: f32,
 }
 
-/// Logits that are looked at to guess the maximum and to tell a flat row, and the part of them from which on it is one.
+/// Logits from which the maximum is guessed.
+const GUESS: usize = 1 << 10;
+
+/// Logits that are looked at to tell a flat row, and the part of them from which on it is one.
 const LOOK: usize = 1 << 8;
 const FLAT: f64 = 0.125;
-
-/// The same for the maximum where the first were all forbidden.
-const LOOK_AGAIN: usize = 1 << 10;
 
 /// So many stretches of a row, one from each of equal parts, are looked at: a vocabulary often begins with control
 /// tokens or bytes, which tell nothing of the rest.
@@ -79,11 +79,7 @@ impl Survey {
     /// Surveys a row at the temperature of this scale, with the maximum of some of its logits for a guess. None where
     /// a NaN or +inf is in it, or the guess is of no use.
     pub fn of(row: Row<'_>, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
-        let greatest = |seen: &mut [f32]| simd::maximum(Level::current(), look(row, seen)).logit;
-        let mut guess = greatest(&mut [0.0; LOOK]);
-        if guess == f32::NEG_INFINITY {
-            guess = greatest(&mut [0.0; LOOK_AGAIN]);
-        }
+        let guess = simd::maximum(Level::current(), look(row, &mut [0.0; GUESS])).logit;
         Self::with_guess(row, guess, scale, cells)
     }
 
