@@ -69,6 +69,20 @@ def misleading_start(vocab: int) -> np.ndarray:
     return row
 
 
+def flat_start(vocab: int) -> np.ndarray:
+    """Peaked, but the first 1,000 logits are low and nearly equal, as those of control tokens are."""
+    row = peaked(vocab)
+    row[:1000] = -8 + np.random.default_rng(7).standard_normal(1000, np.float32) * np.float32(0.01)
+    return row
+
+
+def forbidden_start(vocab: int) -> np.ndarray:
+    """Peaked, but the first 1,000 logits are -inf: no maximum can be guessed from them."""
+    row = peaked(vocab)
+    row[:1000] = -np.inf
+    return row
+
+
 def strides(vocab: int) -> np.ndarray:
     """Every 16th logit is 12 higher: a sample with a stride sees all of them, or none."""
     row = flat(vocab)
@@ -107,6 +121,8 @@ KINDS = {
     "cut beside a tie": cut_beside_a_tie,
     "neighbouring floats": neighbours,
     "misleading start": misleading_start,
+    "flat start": flat_start,
+    "forbidden start": forbidden_start,
     "strides": strides,
     "staircase": staircase,
     "misleading sample": misleading_sample,
@@ -116,6 +132,8 @@ ADVERSARIAL = (
     "cut beside a tie",
     "neighbouring floats",
     "misleading start",
+    "flat start",
+    "forbidden start",
     "strides",
     "staircase",
     "misleading sample",

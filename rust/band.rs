@@ -57,8 +57,11 @@ const MANY: f64 = 2000.0;
 /// Where less than 1 / FEW of a sample is above the cut, so little is above it that a list of it is short.
 pub(crate) const FEW: f64 = 6.0;
 
+/// A tie of more than 1 / TIED of a sample is one of the row's.
+const TIED: f64 = 32.0;
+
 /// Below 2**-46 of the largest an integer weight is 0.
-const NOTHING: f64 = -46.0;
+pub(crate) const NOTHING: f64 = -46.0;
 
 /// Two logits between which the cut should lie.
 #[derive(Clone, Copy, Debug)]
@@ -202,10 +205,22 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &
     let between = ((below - mass).abs() + weight) * weight;
     let spread = deviations * (variance.max(0.0) + between).sqrt();
     let nearly = (spread / 4.0).max(below / 100.0);
-    let lower = sample.enclose(below - spread, nearly, all, next);
+    let lower = sample.enclose(below - spread, nearly, floor_of(&sample, below - spread, all), next);
     let from = Bracket { low: lower.low, below_low: lower.below_low, ..all };
     let upper = if few_above { all } else { sample.enclose(below + spread, nearly, from, next) };
     Band { low: lower.low, middle: guess, high: upper.high.next_down(), few_above }
+}
+
+/// Where the lower end may lie: where the sample's least logit is a tie of many it is no chance that nothing is below,
+/// and a band down to nothing would hold that tie with all its tokens as if each were another logit.
+fn floor_of(sample: &Weighed<'_>, below: f64, all: Bracket) -> Bracket {
+    if below > 0.0 {
+        return all;
+    }
+    let (_, least) = sample.mass_below(all.low);
+    let count = |logit| simd::count_below(Level::current(), sample.xs, logit) as f64;
+    let tied = count(least.next_up()) - count(least);
+    if tied > sample.xs.len() as f64 / TIED { Bracket { low: least, ..all } } else { all }
 }
 
 /// Stretches of the row, one from each of equal parts of it, at a place that moves by the golden ratio, so that no

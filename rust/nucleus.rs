@@ -255,7 +255,17 @@ impl Row<'_> {
                 return Some(self.cut_candidates(p, known, targets, scratch));
             }
         }
-        None
+        // No interval is narrow enough for a p next to 1. But all that weighs anything may be few: that is exact.
+        let (level, lowest) = (Level::current(), self.logit_at(band::NOTHING));
+        let count = self.logits.len() - simd::count_below(level, self.logits, lowest);
+        if count as f64 > self.logits.len() as f64 / band::FEW {
+            return None;
+        }
+        simd::list_at_least(level, self.logits, lowest, &mut scratch.xs, &mut scratch.ids);
+        let z = self.weigh(scratch);
+        self.cut(Known::between(lowest, self.maximum, z), law::share(p, z), scratch)
+            .retain(&mut scratch.xs, &mut scratch.ids);
+        Some(Tier::Candidates)
     }
 
     /// The cut of the nucleus in the row itself, and the sums of its blocks in the scratch. A part of the logits tells

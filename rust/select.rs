@@ -108,7 +108,7 @@ pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut V
     if xs.len() > MANY {
         let level = Level::current();
         let total = known.total as f64;
-        let below = (total - target as f64).max(1.0);
+        let below = (known.total.saturating_sub(target) as f64).max(1.0);
         let mut found = known.within;
         // As near as leaves a few of equal weights. Where they are light and many: then once more, from what is known.
         let share = total / xs.len().min(ENOUGH) as f64;

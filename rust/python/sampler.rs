@@ -141,6 +141,7 @@ impl PySampler {
         });
         let token = drawn.map_err(|failure| failure.into_python(py))?;
         slot.accept(&token);
+        drop(slot); // what is told of the token takes Python objects, and no lock
         token::wrap(py, token)
     }
 

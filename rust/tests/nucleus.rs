@@ -106,6 +106,23 @@ fn wide_nuclei_are_found_between_two_logits_of_a_sample() {
 }
 
 #[test]
+fn ties_at_the_bottom_are_a_band_of_one_value_unless_something_is_below() {
+    let mut random = Lcg(7);
+    let equal = vec![1.0; 50_000];
+    let eight: Vec<f32> = (0..50_000).map(|_| (random.uniform() * 8.0).floor()).collect();
+    for p in [0.999, 0.9999, 1.0 - 1e-9, 1.0 - f64::EPSILON / 2.0] {
+        for t in [1.0, 3.0] {
+            assert_eq!(checked(&equal, t, p), Tier::Band, "p = {p}");
+            assert_eq!(checked(&eight, t, p), Tier::Band, "p = {p}");
+        }
+    }
+    // A few below, which no sample is likely to meet, and the cut is among them.
+    let mut low = equal;
+    low[777..787].fill(0.5);
+    assert_eq!(checked(&low, 1.0, 1.0 - 1e-9), Tier::All);
+}
+
+#[test]
 fn a_nucleus_of_a_tenth_is_listed_and_mostly_needs_the_interval_alone() {
     let mut random = Lcg(3);
     let row: Vec<f32> = (0..60_000).map(|_| random.normal()).collect();
@@ -131,6 +148,16 @@ fn a_peaked_row_that_begins_flat_or_forbidden_needs_the_interval_alone() {
             low[..start].fill(f32::NEG_INFINITY);
             assert_eq!(checked(&low, 0.8, 0.9), Tier::Interval, "{start}");
         }
+    }
+}
+
+#[test]
+fn a_p_next_to_1_lists_all_that_weighs_anything_where_that_is_little() {
+    let mut random = Lcg(8);
+    let mut row: Vec<f32> = (0..40_000).map(|_| random.normal() * 2.0 - 40.0).collect();
+    row.iter_mut().step_by(10).for_each(|x| *x = *x * 2.0 + 66.0);
+    for p in [1.0 - 1e-12, 1.0 - f64::EPSILON / 2.0] {
+        assert_eq!(checked(&row, 0.8, p), Tier::Candidates, "p = {p}");
     }
 }
 
