@@ -18,7 +18,7 @@ def sample_textbook(row: np.ndarray, temperature: float, top_p: float, u: float)
     probs = softmax(row, temperature)
     order = np.argsort(probs)[::-1]
     cumulative = np.cumsum(probs[order], dtype=np.float64)
-    size = int(np.searchsorted(cumulative, top_p)) + 1
+    size = min(int(np.searchsorted(cumulative, top_p)) + 1, row.size)  # float32 may sum to less
     drawn = np.searchsorted(cumulative[:size], u * cumulative[size - 1], side="right")
     return int(order[drawn]), order[:size]
 
@@ -38,7 +38,7 @@ def sample_argpartition(
         count *= 8
     order = largest[np.argsort(weights[largest])[::-1]]
     cumulative = np.cumsum(weights[order], dtype=np.float64)
-    size = int(np.searchsorted(cumulative, target)) + 1
+    size = min(int(np.searchsorted(cumulative, target)) + 1, order.size)
     drawn = np.searchsorted(cumulative[:size], u * cumulative[size - 1], side="right")
     return int(order[drawn]), order[:size]
 
@@ -50,7 +50,7 @@ def sample_sorted_values(
     weights = np.exp((row - row.max()) * np.float32(1 / temperature))
     descending = np.sort(weights)[::-1]
     cumulative = np.cumsum(descending, dtype=np.float64)
-    size = int(np.searchsorted(cumulative, top_p * cumulative[-1])) + 1
+    size = min(int(np.searchsorted(cumulative, top_p * cumulative[-1])) + 1, row.size)
     cut = descending[size - 1]
     above = np.flatnonzero(weights > cut)
     kept = np.concatenate([above, np.flatnonzero(weights == cut)[: size - above.size]])
