@@ -254,7 +254,7 @@ DTYPE = [
             f"rheostat.sample(half, {KNOBS})",
             row_in_16_bits(dtype),
             goal=1,
-            bar=1.35,
+            bar=1.6,
             yardstick=f"rheostat.sample(row, {KNOBS})",
         ),
         Work(
@@ -263,7 +263,7 @@ DTYPE = [
             f"rheostat.sample(next(halves), {ALL})",
             in_16_bits(dtype),
             goal=1,
-            bar=1.1,
+            bar=1.4,
             yardstick=f"rheostat.sample(next(floats), {ALL})",
         ),
     )
@@ -314,7 +314,7 @@ CALL = [
         f"rheostat.sample(row, {KNOBS})",
         on_rows("flat", 32, one=np.ones(1, np.float32)),
         goal=0.25,
-        bar=0.5,
+        bar=0.6,
         yardstick="np.max(one)",
     ),
 ]
