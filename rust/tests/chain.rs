@@ -2,25 +2,11 @@
 
 mod common;
 
-use common::{naive, row, temperature};
+use common::{at_every_level, naive, row, temperature};
 use proptest::prelude::*;
 use rheostat::knobs::PRESETS;
 use rheostat::scratch::Scratch;
-use rheostat::simd::Level;
 use rheostat::{Error, Knobs, Step, chain, law, logprobs};
-use std::sync::{Mutex, PoisonError};
-
-/// The level is the process's: one test at a time moves it.
-fn at_every_level(mut check: impl FnMut(Level)) {
-    static LEVEL: Mutex<()> = Mutex::new(());
-    let _guard = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = Level::current();
-    for level in Level::available() {
-        level.make_current();
-        check(level);
-    }
-    before.make_current();
-}
 
 fn knobs() -> impl Strategy<Value = Knobs> {
     let temperature = prop_oneof![8 => temperature(), 1 => Just(0.0)];

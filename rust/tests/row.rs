@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::naive;
+use common::{at_every_level, naive};
 use half::{bf16, f16};
 use proptest::prelude::*;
 use rheostat::chain::{self, Kept};
@@ -13,19 +13,6 @@ use rheostat::scratch::Scratch;
 use rheostat::simd::{self, Level, Logits, Source};
 use rheostat::survey::Survey;
 use rheostat::{Error, Knobs, Step, law};
-use std::sync::{Mutex, PoisonError};
-
-/// The level is the process's: one test at a time moves it.
-fn at_every_level(mut check: impl FnMut(Level)) {
-    static LEVEL: Mutex<()> = Mutex::new(());
-    let _guard = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = Level::current();
-    for level in Level::available() {
-        level.make_current();
-        check(level);
-    }
-    before.make_current();
-}
 
 /// Every NaN is one.
 fn shown<T: std::fmt::Debug>(result: &T) -> String {

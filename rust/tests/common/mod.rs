@@ -7,6 +7,20 @@ pub mod naive;
 pub mod stop;
 
 use proptest::prelude::*;
+use rheostat::simd::Level;
+use std::sync::{Mutex, PoisonError};
+
+/// The level is the process's: one test at a time moves it.
+pub fn at_every_level(mut check: impl FnMut(Level)) {
+    static LEVEL: Mutex<()> = Mutex::new(());
+    let _guard = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = Level::current();
+    for level in Level::available() {
+        level.make_current();
+        check(level);
+    }
+    before.make_current();
+}
 
 /// Lengths around lane borders and block borders, and any others up to 3000.
 fn length() -> impl Strategy<Value = usize> {
