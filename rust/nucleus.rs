@@ -189,13 +189,12 @@ impl<'a> Standing<'a> {
     }
 
     fn keep_among_candidates(&self, survey: &Survey, p: f64, scratch: &mut Scratch) -> Option<Tier> {
-        let level = Level::current();
         let (low, high) = survey.sum_between(self.maximum, self.logits.len());
         let (low, high) = (law::share(p, low), law::share(p, high));
         for window in WINDOWS {
             let logit = self.logit_at(-window);
             let hot = survey.least_cell(logit);
-            let (mass, count) = simd::sum_hot(level, &scratch.cells, hot);
+            let (mass, count) = scratch.cells.sum_hot(hot);
             if count > self.logits.len() / WIDE {
                 return None;
             }

@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
 use crate::Error;
-use crate::simd::{self, Level, Logits, Maximum, Source};
+use crate::simd::{self, Cells, Level, Logits, Maximum, Source};
 
 /// The most logits of a part that is looked at.
 pub const MOST_OF_PART: usize = 1 << 10;
@@ -174,8 +174,8 @@ impl<'a> Row<'a> {
     ///
     /// # Errors
     /// The same.
-    pub fn check_with_peaks(self, cells: &mut Vec<f32>) -> Result<f32, Error> {
-        self.judge(simd::peaks(Level::current(), self.source(), cells))
+    pub fn check_with_peaks(self, cells: &mut Cells) -> Result<f32, Error> {
+        self.judge(cells.peaks(self.source()))
     }
 
     fn judge(self, found: Maximum) -> Result<f32, Error> {
@@ -201,14 +201,14 @@ impl<'a> Row<'a> {
     /// The same where each such logit lies in a cell of at least `hot`.
     pub fn gather_from_cells(
         self,
-        cells: &[f32],
+        cells: &Cells,
         (hot, low): (f32, f32),
         xs: &mut Vec<f32>,
         ids: &mut Vec<u32>,
     ) {
         xs.clear();
         ids.clear();
-        simd::gather_from_cells(Level::current(), self.source(), cells, (hot, low), xs, ids);
+        cells.gather(self.source(), (hot, low), xs, ids);
         self.merge_changes(low, xs, ids);
     }
 

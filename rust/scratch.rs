@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use crate::adjust::Shaped;
 use crate::cuts::Buffers;
+use crate::simd::Cells;
 
 /// The buffers of one row's work. What they hold between calls is unspecified.
 #[derive(Default)]
@@ -20,8 +21,8 @@ pub struct Scratch {
     pub ids: Vec<u32>,
     /// Float weights.
     pub weights: Vec<f32>,
-    /// Rounded sums of float weights over cells.
-    pub cells: Vec<f32>,
+    /// Rounded sums of float weights over cells, or the largest logits of them.
+    pub cells: Cells,
     /// Sums of integer weights over blocks.
     pub sums: Vec<u64>,
     /// One bit a logit.

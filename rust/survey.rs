@@ -32,7 +32,7 @@ use std::f64::consts::LN_2;
 
 use crate::law;
 use crate::row::Row;
-use crate::simd::{self, Level, ROUGH_ERROR, Surveyed};
+use crate::simd::{self, Cells, Level, ROUGH_ERROR, Surveyed};
 
 /// What one read has told of a row. Its cells stand in the buffer that was given to it.
 #[derive(Clone, Copy, Debug)]
@@ -78,21 +78,18 @@ const LITTLE_LESS: f32 = 1.0 - 1e-5;
 impl Survey {
     /// Surveys a row at the temperature of this scale, with the maximum of some of its logits for a guess. None where
     /// a NaN or +inf is in it, or the guess is of no use.
-    pub fn of(row: Row<'_>, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
+    pub fn of(row: Row<'_>, scale: f32, cells: &mut Cells) -> Option<Self> {
         let guess = simd::maximum(Level::current(), look(row, &mut [0.0; GUESS])).logit;
         Self::with_guess(row, guess, scale, cells)
     }
 
     /// [`Self::of`] with a guess of the maximum.
-    pub fn with_guess(row: Row<'_>, guess: f32, scale: f32, cells: &mut Vec<f32>) -> Option<Self> {
+    pub fn with_guess(row: Row<'_>, guess: f32, scale: f32, cells: &mut Cells) -> Option<Self> {
         let shift = -(guess * scale).round_ties_even();
         if shift.is_nan() || shift.abs() > FARTHEST {
             return None;
         }
-        let (level, source) = (Level::current(), row.source());
-        let found = simd::survey(level, source, scale, shift, cells);
-        let Surveyed { sum, top } =
-            simd::add_to_cells(level, source, row.changes(), scale, shift, cells, found);
+        let Surveyed { sum, top } = cells.survey(row.source(), row.changes(), scale, shift);
         // Also for a NaN. The guess itself weighs about 1, unless its weight is lost to a large k.
         (0.25..LARGEST).contains(&sum).then_some(Self { scale, shift, sum, top })
     }
@@ -105,9 +102,9 @@ impl Survey {
 
     /// The row's maximum.
     #[must_use]
-    pub fn maximum(&self, row: Row<'_>, cells: &[f32]) -> f32 {
+    pub fn maximum(&self, row: Row<'_>, cells: &Cells) -> f32 {
         let hot = self.top / 16.0 * LITTLE_LESS;
-        let maximum = simd::maximum_from_cells(Level::current(), row.source(), cells, hot);
+        let maximum = cells.maximum(row.source(), hot);
         row.changes().iter().fold(maximum, |largest, (_, x)| largest.max(*x))
     }
 
@@ -146,12 +143,11 @@ impl Survey {
         vocab: usize,
         listed: &[f32],
         mass: u64,
-        cells: &[f32],
+        cells: &Cells,
     ) -> (u64, u64) {
-        let level = Level::current();
         let s = self.offset(maximum);
-        let sum = simd::sum_wide(level, cells);
-        let rest = sum - simd::sum_rough_weights(level, listed, self.scale, self.shift);
+        let sum = cells.sum();
+        let rest = sum - simd::sum_rough_weights(Level::current(), listed, self.scale, self.shift);
         let unit = exp2(s);
         let error = (15.0 * U * 1.0001 + 1e-9) * sum + ENTROPY * unit;
         let part = self.error_of_weights(s, vocab);
@@ -173,13 +169,13 @@ impl Survey {
         row: Row<'_>,
         maximum: f32,
         u: u64,
-        cells: &[f32],
+        cells: &Cells,
         weights: &mut Vec<f32>,
     ) -> Option<usize> {
         let slack = (row.len() + 4) as f64 / law::UNIT as f64 * 1.01;
         let margin = self.sum * (2.0 * self.error(self.offset(maximum), row.len()) + slack);
         let mass = u as f64 / 2.0_f64.powi(64) * self.sum;
-        let (block, before) = simd::block_at_mass(Level::current(), row.source(), cells, mass);
+        let (block, before) = cells.block_at_mass(row.source(), mass);
         weights.resize(block.len(), 0.0);
         row.with_part(block.clone(), |logits| {
             simd::store_rough_weights(Level::current(), logits, self.scale, self.shift, weights);

@@ -3,7 +3,7 @@
 use crate::law;
 use crate::row::Row;
 use crate::select::Cut;
-use crate::simd::{self, Level};
+use crate::simd::{self, Cells, Level};
 use crate::survey::Survey;
 
 /// Tokens whose weights are summed together: a draw walks the sums, then weighs one block.
@@ -27,7 +27,7 @@ pub struct Urn<'a> {
     /// The weight left.
     total: u64,
     /// What a survey of the whole row has told, with its cells: mostly enough for a draw.
-    survey: Option<(Survey, &'a [f32])>,
+    survey: Option<(Survey, &'a Cells)>,
     /// Places and weights of tokens taken out, by block.
     taken: Vec<Vec<(usize, u64)>>,
 }
@@ -48,7 +48,7 @@ impl<'a> Urn<'a> {
     }
 
     /// The same urn, where all its logits are a row that was surveyed.
-    pub(crate) fn with_survey(self, survey: Survey, cells: &'a [f32]) -> Self {
+    pub(crate) fn with_survey(self, survey: Survey, cells: &'a Cells) -> Self {
         Self { survey: Some((survey, cells)), ..self }
     }
 

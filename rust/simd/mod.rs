@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod cells;
 mod environment;
 mod kernels;
 mod scalar;
@@ -19,6 +20,7 @@ mod vector;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub use cells::Cells;
 pub use environment::StandardFloats;
 pub use kernels::{Maximum, ROUGH_ERROR, SUMMED, Surveyed};
 pub use source::{Logits, Source};

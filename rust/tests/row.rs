@@ -10,7 +10,7 @@ use rheostat::chain::{self, Kept};
 use rheostat::nucleus::LONG;
 use rheostat::row::{Row, Standing};
 use rheostat::scratch::Scratch;
-use rheostat::simd::{self, Level, Logits, Source};
+use rheostat::simd::{self, Cells, Level, Logits, Source};
 use rheostat::survey::Survey;
 use rheostat::{Error, Knobs, Step, law};
 
@@ -171,7 +171,7 @@ proptest! {
             let wanted: Vec<u32> = (0..wide.len() as u32).filter(|id| wide[*id as usize] >= 1.5).collect();
             assert_eq!(ids, wanted, "{name}");
             assert!(xs.iter().zip(&ids).all(|(x, id)| x.to_bits() == wide[*id as usize].to_bits()), "{name}");
-            let mut cells = vec![];
+            let mut cells = Cells::default();
             assert_eq!(shown(&row.check_with_peaks(&mut cells)), shown(&law::check_row(wide)), "{name}");
             row.gather_from_cells(&cells, (1.5, 1.5), &mut xs, &mut ids);
             assert_eq!(ids, wanted, "{name}");
@@ -197,7 +197,7 @@ proptest! {
     #[test]
     fn a_survey_tells_of_the_row(case in case(), offset in 0_usize..16, t in 0.3_f64..3.0, u in any::<u64>()) {
         at_every_level(|level| case.with(offset, |row, wide| {
-            let (name, mut cells, mut weights) = (level.name(), vec![], vec![]);
+            let (name, mut cells, mut weights) = (level.name(), Cells::default(), vec![]);
             let Some(survey) = Survey::of(row, law::scale_of(t), &mut cells) else { return };
             let maximum = law::check_row(wide).expect("a sum that is a number");
             assert_eq!(survey.maximum(row, &cells), maximum, "{name}");

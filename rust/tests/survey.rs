@@ -2,13 +2,14 @@
 
 mod common;
 
-use common::{naive, row, temperature};
+use common::{at_every_level, naive, row, temperature};
 use proptest::prelude::*;
 use rheostat::law;
+use rheostat::simd::{Cells, Level};
 use rheostat::survey::{self, Survey};
 
 fn checked(row: &[f32], temperature: f64) -> bool {
-    let mut cells = vec![];
+    let mut cells = Cells::default();
     let Some(survey) = Survey::of(row.into(), law::scale_of(temperature), &mut cells) else { return false };
     let maximum = naive::maximum(row);
     assert_eq!(survey.maximum(row.into(), &cells), maximum);
@@ -59,7 +60,7 @@ proptest! {
 
 /// How many of the chances the survey decides, none where its guess is poor; those it does, as the law does.
 fn decided(row: &[f32], temperature: f64, chances: impl Iterator<Item = u64>) -> usize {
-    let (mut cells, mut weights) = (vec![], vec![]);
+    let (mut cells, mut weights) = (Cells::default(), vec![]);
     let Some(survey) = Survey::of(row.into(), law::scale_of(temperature), &mut cells) else { return 0 };
     let maximum = naive::maximum(row);
     let ids: Vec<usize> = (0..row.len()).filter(|id| row[*id] > f32::NEG_INFINITY).collect();
@@ -129,4 +130,21 @@ fn a_row_is_flat_by_what_is_all_over_it() {
     mostly_flat[..1000].copy_from_slice(&steep[2000..3000]);
     mostly_flat[..1000].iter_mut().for_each(|x| *x -= 60.0);
     assert!(survey::looks_flat(mostly_flat.as_slice().into(), None, scale));
+}
+
+/// Another thread may set another level between two passes over one row: its cells are read as they were written.
+#[test]
+fn a_level_set_in_the_middle_of_a_row_changes_nothing() {
+    let row: Vec<f32> = (0..3001).map(|i| -((i * 7919 % 1000) as f32) / 64.0).collect();
+    let expected: Vec<u32> = (0..3001).filter(|i| row[*i as usize] >= -2.0).collect();
+    at_every_level(|before| {
+        for after in Level::available() {
+            let (mut cells, mut xs, mut ids) = (Cells::default(), vec![], vec![]);
+            before.make_current();
+            cells.survey(row.as_slice().into(), &[], 1.0, 0.0);
+            after.make_current();
+            cells.gather(row.as_slice().into(), (0.24, -2.0), &mut xs, &mut ids); // a logit of -2 weighs 0.25
+            assert_eq!(ids, expected, "{}, then {}", before.name(), after.name());
+        }
+    });
 }
