@@ -1,6 +1,8 @@
 """From a row of logits to a token on a CPU: exact, reproducible, at memory speed."""
 
-from rheostat import recording, reference
+from typing import TYPE_CHECKING
+
+from rheostat import reference
 from rheostat._rheostat import (
     LAW,
     BatchSampler,
@@ -25,18 +27,40 @@ from rheostat._rheostat import (
     verify,
 )
 from rheostat.errors import KnobError, LogitsError
-from rheostat.explanation import explain
-from rheostat.generation import agenerate, generate
-from rheostat.generation_batch import AsyncBatchGeneration, BatchGeneration
-from rheostat.generation_many import agenerate_batch, generate_batch
-from rheostat.generation_model import IncrementalModel, Timings
-from rheostat.generation_over import AsyncGeneration, Generation
+from rheostat.lazy_names import lazily
 from rheostat.params import SamplingParams
 from rheostat.results import Logprobs, Token, Tokens, Verified
 from rheostat.sequence import Sequence
 from rheostat.sequence_step import Step
 from rheostat.stops import StopHit
 from rheostat.transcript import Finish
+
+# Whoever only samples needs no loop, record or explanation: these are loaded on use.
+if TYPE_CHECKING:
+    from rheostat import recording
+    from rheostat.explanation import explain
+    from rheostat.generation import agenerate, generate
+    from rheostat.generation_batch import AsyncBatchGeneration, BatchGeneration
+    from rheostat.generation_many import agenerate_batch, generate_batch
+    from rheostat.generation_model import IncrementalModel, Timings
+    from rheostat.generation_over import AsyncGeneration, Generation
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "AsyncBatchGeneration": "generation_batch",
+            "AsyncGeneration": "generation_over",
+            "BatchGeneration": "generation_batch",
+            "Generation": "generation_over",
+            "IncrementalModel": "generation_model",
+            "Timings": "generation_model",
+            "agenerate": "generation",
+            "agenerate_batch": "generation_many",
+            "explain": "explanation",
+            "generate": "generation",
+            "generate_batch": "generation_many",
+        },
+    )
 
 __all__ = [
     "LAW",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rheostat.generation_model import Mask, Model, PromptIds
+from rheostat.generation_model import Mask, Model, PromptIds, Target
 from rheostat.generation_over import AsyncGeneration, Generation
 from rheostat.params import SamplingParams
-from rheostat.recording import Target
 from rheostat.sequence import Sequence
 
 

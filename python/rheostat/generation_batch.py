@@ -22,17 +22,18 @@ from rheostat.generation_model import (
     Asking,
     Mask,
     PromptIds,
+    Target,
     Timings,
     Window,
     check_that_it_ends,
     checked_answer,
     checked_mask,
     lost,
+    recorder_of,
 )
 from rheostat.params import SamplingParams, require
-from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import as_logits
-from rheostat.reference.slot import one_integer
+from rheostat.reference.knobs import one_integer
 from rheostat.reference.state import rewound
 from rheostat.sequence_step import Step
 
@@ -82,7 +83,7 @@ class BatchLoop:
         for window, one in zip(self._windows, self._sequences, strict=True):
             window.begin(one.prompt_ids)
         self._recorders = [
-            None if target is None else Recorder(target, one, window, one.vocab_size)
+            recorder_of(target, one, window, one.vocab_size)
             for target, one, window in zip(records, self._sequences, self._windows, strict=True)
         ]
         self._turn = threading.Lock()

@@ -8,9 +8,8 @@ from typing import Any
 
 from rheostat._rheostat import BatchSampler
 from rheostat.generation_batch import AsyncBatchGeneration, BatchGeneration, BatchModel
-from rheostat.generation_model import Mask, PromptIds
+from rheostat.generation_model import Mask, PromptIds, Target
 from rheostat.params import SamplingParams
-from rheostat.recording import Target
 from rheostat.sequence import Sequence
 
 

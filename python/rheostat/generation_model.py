@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -14,6 +15,8 @@ from rheostat.params import SamplingParams
 
 if TYPE_CHECKING:
     import asyncio
+
+    from rheostat.recording import Recorder
 
 POLICIES = ("error", "slide")
 
@@ -37,6 +40,16 @@ Model = Callable[[list[int]], Any] | IncrementalModel
 PromptIds = Sequence[int] | NDArray[np.integer[Any]]
 Mask = Callable[[tuple[int, ...]], Any]
 """From the ids of the output to a grammar's mask for the next token, or None."""
+
+
+class Writes(Protocol):
+    """A text file, or what else can write a str."""
+
+    def write(self, text: str, /) -> Any: ...
+
+
+Target = str | os.PathLike[str] | Writes
+"""Where a record goes."""
 
 
 class Timings(NamedTuple):
@@ -197,6 +210,17 @@ def check_that_it_ends(params: SamplingParams) -> None:
     if all(limit is None for limit in limits) and not params.stop:
         message = "max_tokens must be given where nothing else can end the text, got None"
         raise KnobError(message, "max_tokens", None)
+
+
+def recorder_of(
+    target: Target | None, sequence: Any, window: Window, vocab_size: int | None
+) -> Recorder | None:
+    """What writes the record of a sequence, where one is asked for."""
+    if target is None:
+        return None
+    from rheostat.recording import Recorder  # here, since few loops write one
+
+    return Recorder(target, sequence, window, vocab_size)
 
 
 IncrementalModel.__module__ = Timings.__module__ = "rheostat"

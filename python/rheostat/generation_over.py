@@ -22,15 +22,16 @@ from rheostat.generation_model import (
     Mask,
     Model,
     PromptIds,
+    Target,
     Timings,
     Window,
     check_that_it_ends,
     checked_answer,
     checked_mask,
     lost,
+    recorder_of,
 )
 from rheostat.params import SamplingParams, require
-from rheostat.recording import Recorder, Target
 from rheostat.reference.arrays import MAX_VOCAB, as_logits
 from rheostat.results import Token
 from rheostat.sequence_step import Step
@@ -71,10 +72,8 @@ class Loop:
         self._logits: Any = None
         self._timings = Timings(0.0, 0.0, 0.0, 0)
         self._turn = threading.Lock()  # of one step at a time; `with` a lock, Ctrl-C comes before or inside
-        self._recorder: Recorder | None = None
-        if record is not None:
-            told = self._sequence.vocab_size if self._is_sized else None
-            self._recorder = Recorder(record, self._sequence, self._window, told)
+        told = self._sequence.vocab_size if self._is_sized else None
+        self._recorder = recorder_of(record, self._sequence, self._window, told)
 
     @property
     def sequence(self) -> Any:

@@ -6,7 +6,6 @@ Only what differs from the defaults is written. Where JSON has no form of its ow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -19,11 +18,15 @@ LONGEST_KEY = 20  # digits; Python reads no int of thousands
 
 def dumps(changes: Mapping[str, Any]) -> str:
     """The JSON of the fields that differ from their defaults."""
+    import json  # here and below, since few programs need it
+
     return json.dumps({"law": LAW} | {name: _to_json(name, value) for name, value in changes.items()})
 
 
 def loads(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
     """The fields that a text of `dumps` gives, unchecked; a name that is not among `names` is an error."""
+    import json
+
     try:
         found = json.loads(text)
     except RecursionError:

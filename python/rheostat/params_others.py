@@ -6,12 +6,12 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rheostat.params_models import Found, read_generation_config, read_gguf
 from rheostat.params_openai import read_request
 from rheostat.params_request import in_callers_words, over_defaults
 
 if TYPE_CHECKING:
     from rheostat.params import SamplingParams
+    from rheostat.params_models import Found
 
 
 class RequestParams(NamedTuple):
@@ -106,6 +106,8 @@ class FromOthers:
         >>> sources["top_p"], sources["top_k"], ignored
         ('top_p', 'the default of transformers', {'pad_token_id': 0})
         """
+        from rheostat.params_models import read_generation_config  # here, since few programs need it
+
         return _of_model(cls, read_generation_config(source))
 
     @classmethod
@@ -135,6 +137,8 @@ class FromOthers:
         >>> found.params, found.sources["eos_token_id"]
         (SamplingParams(chain='llama.cpp', temperature=0.6, eos_token_id=(7,)), 'tokenizer.ggml.eos_token_id')
         """
+        from rheostat.params_models import read_gguf
+
         return _of_model(cls, read_gguf(metadata))
 
 

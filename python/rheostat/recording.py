@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from io import BufferedIOBase, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rheostat.errors import KnobError
+from rheostat.generation_model import Target, Window
 from rheostat.reference import chain, chance, law, rows
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.build import build_info
@@ -37,21 +38,9 @@ from rheostat.reference.slot import slot_from_snapshot
 from rheostat.reference.table import Knobs
 from rheostat.sequence_step import Step
 
-if TYPE_CHECKING:
-    from rheostat.generation_model import Window
-
 FORM = 1
 SETTINGS = ("law", "params", "context", "vocab_size", "seed", "stream", "prompt")
 STEP = ("position", "u", "id", "kept", "S", "logits")
-
-
-class Writes(Protocol):
-    """A text file, or what else can write a str."""
-
-    def write(self, text: str, /) -> Any: ...
-
-
-Target = str | os.PathLike[str] | Writes
 
 
 class Recorder:

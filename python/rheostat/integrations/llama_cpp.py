@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.generation import generate as loop
-from rheostat.generation_model import PromptIds
+from rheostat.generation_model import PromptIds, Target
 from rheostat.generation_over import Generation
 from rheostat.integrations.llama_cpp_model import LlamaModel, Vocabulary, load, smollm2, vocabulary
 from rheostat.integrations.rows import with_eos
 from rheostat.params import SamplingParams
-from rheostat.recording import Target
 from rheostat.sequence import Sequence
 from rheostat.transcript import Finish
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from rheostat.errors import KnobError, LogitsError
 from rheostat.law_version import check_law
 from rheostat.params import SamplingParams
+from rheostat.reference import knobs as rules
 from rheostat.reference import lists
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.law import LAW
@@ -24,7 +25,6 @@ from rheostat.reference.slot import (
     Slot,
     check_width,
     ids_of,
-    one_integer,
     plan_of,
     slot_from_snapshot,
 )
@@ -40,7 +40,7 @@ class BatchSampler:
     """Many sequences, drawn for together; see `rheostat.BatchSampler`."""
 
     def __init__(self, vocab_size: Any) -> None:
-        self._vocab_size = one_integer("vocab_size", vocab_size, VOCAB_SIZE)
+        self._vocab_size = rules.one_integer("vocab_size", vocab_size, VOCAB_SIZE)
         self._slots: dict[int, Slot] = {}
         self._next = 0
         self._guard = Guard("BatchSampler")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rheostat.errors import KnobError
 from rheostat.reference.cuts import CUTS, Kept, keep_first, keep_unsurprising
-from rheostat.reference.softmax import softmax_row
+from rheostat.reference.softmaxes import softmax_row
 from rheostat.reference.table import STEPS, Knobs
 
 Row = NDArray[np.float32]

@@ -7,8 +7,7 @@ Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3
 from __future__ import annotations
 
 import math
-import secrets
-from fractions import Fraction
+import os
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ def words(seed: int, stream: int, position: int) -> tuple[int, int, int, int]:
 
 def fresh_seed() -> int:
     """64 bits from the operating system."""
-    return secrets.randbits(64)
+    return int.from_bytes(os.urandom(8), "little")
 
 
 class Chance:
@@ -45,7 +44,8 @@ class Chance:
 
     def opens(self, probability: float) -> bool:
         """Whether word 1 lets XTC act."""
-        return probability > 0 and self._block(0)[XTC] < math.floor(Fraction(probability) * 2**64)
+        share = math.floor(math.ldexp(probability, 64))  # the product with a power of two is exact
+        return probability > 0 and self._block(0)[XTC] < share
 
     def _block(self, item: int) -> tuple[int, int, int, int]:
         assert self.seed is not None

@@ -119,3 +119,11 @@ def _float(value: float) -> float:
 
 def _wrong_type(argument: str, one: str, many: str, got: str) -> TypeError:
     return TypeError(f"{argument} must be {one} or one {many} per row, got {got}")
+
+
+def one_integer(name: str, value: Any, rule: Rule) -> int:
+    """An integer that is one, within its rule."""
+    integer = integer_of(name, value)
+    if isinstance(integer, list):
+        raise TypeError(f"{name} must be an integer, got several")
+    return int(check(name, rule, integer))

@@ -9,7 +9,6 @@ Shapes: a row is (n,) float32 with a finite maximum; -inf is a forbidden token.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +82,8 @@ def total(w: NDArray[np.uint64]) -> int:
 
 def share(p: float, s: int) -> int:
     """ceil(p * s) for the exact double p."""
-    return math.ceil(Fraction(p) * s)
+    numerator, denominator = p.as_integer_ratio()
+    return -(-numerator * s // denominator)
 
 
 def ln(z: float) -> float:

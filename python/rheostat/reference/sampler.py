@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from rheostat.errors import KnobError
 from rheostat.params import SamplingParams
+from rheostat.reference import knobs as rules
 from rheostat.reference import lists
 from rheostat.reference.arrays import as_logits
 from rheostat.reference.lists import Shape
-from rheostat.reference.slot import VOCAB_SIZE, Guard, Slot, check_width, ids_of, one_integer, plan_of
+from rheostat.reference.slot import VOCAB_SIZE, Guard, Slot, check_width, ids_of, plan_of
 from rheostat.reference.state import from_bytes
 from rheostat.results import Token
 
@@ -24,7 +25,7 @@ class Sampler:
     def __init__(
         self, params: SamplingParams, vocab_size: Any, *, prompt_ids: Any = (), stream: Any = 0
     ) -> None:
-        self._vocab_size = one_integer("vocab_size", vocab_size, VOCAB_SIZE)
+        self._vocab_size = rules.one_integer("vocab_size", vocab_size, VOCAB_SIZE)
         self._slot = Slot(params, self._vocab_size, prompt_ids, stream)
         self._guard = Guard("Sampler")
 

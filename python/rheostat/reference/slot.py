@@ -50,7 +50,7 @@ class Slot:
         self.vocab_size = vocab_size
         self.params, self.knobs = plan_of(params, vocab_size)
         prompt = id_tuple("prompt_ids", prompt_ids, vocab_size, "a sequence of token ids")
-        stream = one_integer("stream", stream, rules.WORD)
+        stream = rules.one_integer("stream", stream, rules.WORD)
         seed = fresh_seed() if params.seed is None else params.seed
         self.restore(State(History(prompt), seed, stream))
 
@@ -124,14 +124,6 @@ def ids_of(ids: Any, vocab_size: int) -> tuple[int, ...]:
     """An id, or several."""
     kind = "a token id or a sequence of token ids"
     return id_tuple("ids", ids if is_sequence(ids) else [ids], vocab_size, kind)
-
-
-def one_integer(name: str, value: Any, rule: rules.Rule) -> int:
-    """An integer that is one, within its rule."""
-    integer = rules.integer_of(name, value)
-    if isinstance(integer, list):
-        raise TypeError(f"{name} must be an integer, got several")
-    return int(rules.check(name, rule, integer))
 
 
 def check_width(logits: Array, vocab_size: int) -> None:

@@ -20,7 +20,7 @@ from rheostat.reference.arrays import Array, as_logits, named
 from rheostat.reference.chance import ACCEPT, RESIDUAL, Chance, words
 from rheostat.reference.cuts import Kept
 from rheostat.reference.lists import Shape, id_tuple
-from rheostat.reference.slot import VOCAB_SIZE, Slot, check_width, one_integer
+from rheostat.reference.slot import VOCAB_SIZE, Slot, check_width
 from rheostat.reference.stop_input import one_of
 from rheostat.results import Verified
 
@@ -49,11 +49,11 @@ def verify(
     draft_ids (n,), draft_logits (n, vocab) or None for "match", target_logits (n + 1, vocab).
     """
     one_of(method, "method", "must be 'match' or 'lossless'", METHODS)
-    seed = one_integer("seed", seed, rules.WORD)
-    stream = one_integer("stream", stream, rules.WORD)
-    position = one_integer("position", position, rules.WORD)
+    seed = rules.one_integer("seed", seed, rules.WORD)
+    stream = rules.one_integer("stream", stream, rules.WORD)
+    position = rules.one_integer("position", position, rules.WORD)
     target = _matrix("target_logits", target_logits)
-    vocab = target.shape[1] if vocab_size is None else one_integer("vocab_size", vocab_size, VOCAB_SIZE)
+    vocab = target.shape[1] if vocab_size is None else rules.one_integer("vocab_size", vocab_size, VOCAB_SIZE)
     check_width(target, vocab)
     drafted = id_tuple("draft_ids", draft_ids, vocab, IDS)
     count = len(drafted)
