@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 import rheostat
+import rheostat.lab
 import rheostat.reference
+from rheostat.cli.commands import COMMANDS
 from rheostat.lazy_names import lazily
 
 # What made the import slow, or would: none of it is needed to sample. What NumPy itself loads is free.
@@ -19,7 +21,12 @@ SLOW = {
     "rheostat.lab", "rheostat.params_models", "rheostat.recording", "rheostat.reference.chance",
     "rheostat.reference.sampling", "rheostat.reference.slot", "rheostat.testing", "rheostat.vocabularies",
 }  # fmt: skip
-PACKAGES = (rheostat, rheostat.reference)
+# What a command has no need of.
+NEEDLESS = {
+    "asyncio", "email", "hashlib", "importlib.metadata", "numpy.random", "rheostat.explanation",
+    "rheostat.lab.trainer", "rheostat.recording", "rich", "secrets", "socket", "subprocess", "webbrowser",
+}  # fmt: skip
+PACKAGES = (rheostat, rheostat.lab, rheostat.reference)
 
 
 def fresh(program, *arguments):
@@ -36,6 +43,21 @@ def test_the_import_loads_none_of_the_modules_that_make_it_slow():
     )
     assert "rheostat.params" in loaded
     assert set(loaded) & SLOW == set()
+
+
+@pytest.mark.parametrize(("command", "arguments"), [("count", ["x"]), ("generate", ["--help"])])
+def test_a_command_loads_none_of_what_the_others_need(command, arguments):
+    program = """
+import contextlib, io, sys, numpy
+own = set(sys.modules)
+from rheostat.cli import main
+with contextlib.redirect_stdout(io.StringIO()):
+    assert main(sys.argv[1:]) == 0
+print(*set(sys.modules) - own)
+"""
+    loaded = set(fresh(program, command, *arguments))
+    assert {name.removeprefix("rheostat.cli.") for name in loaded} & set(COMMANDS) == {command}
+    assert loaded & NEEDLESS == set()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +77,7 @@ def test_a_name_is_found_whichever_way_it_is_asked_for_first(program):
     assert fresh(program)[-1] == "1"
 
 
-@pytest.mark.parametrize("package", ["rheostat", "rheostat.reference"])
+@pytest.mark.parametrize("package", ["rheostat", "rheostat.lab", "rheostat.reference"])
 def test_dir_lists_what_is_not_loaded_yet(package):
     program = f"import sys, {package} as package; print(*dir(package)); print(*package.__all__)"
     listed = fresh(program)
@@ -65,8 +87,9 @@ def test_dir_lists_what_is_not_loaded_yet(package):
 
 def test_threads_that_ask_for_the_names_at_once_get_the_same_objects():
     program = """
-import sys, threading, rheostat, rheostat.reference
-wanted = [(package, name) for package in (rheostat, rheostat.reference) for name in package.__all__]
+import sys, threading, rheostat, rheostat.lab, rheostat.reference
+packages = (rheostat, rheostat.lab, rheostat.reference)
+wanted = [(package, name) for package in packages for name in package.__all__]
 barrier, found = threading.Barrier(8), [None] * 8
 def ask(i):
     start = i * len(wanted) // 8  # each begins with another name

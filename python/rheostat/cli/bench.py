@@ -20,7 +20,6 @@ from rheostat.cli import peers, terminal
 TOP_P = 0.9
 
 USAGE = "[OPTIONS]"
-HELP = "how fast a token is on this machine"
 DESCRIPTION = """\
 Times one token (temperature, top_p 0.9, draw) on this machine, beside the same in NumPy and in whatever of
 llama.cpp, torch and transformers is installed. Each peer's kept set is compared before it is timed; a time is

@@ -8,23 +8,25 @@ import shutil
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 
 import rheostat
 from rheostat import KnobError, LogitsError
-from rheostat.cli import bench, count, diff, explain, generate, play, sweep, terminal, train
+from rheostat.cli import terminal
 from rheostat.cli.errors import FailedError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
+# Each is a module of this package, with what it says of itself in a line.
 COMMANDS = {
-    "generate": generate,
-    "explain": explain,
-    "count": count,
-    "train": train,
-    "sweep": sweep,
-    "play": play,
-    "bench": bench,
-    "diff": diff,
+    "generate": "write on from a prompt",
+    "explain": "what each setting does to the next token",
+    "count": "characters, words and tokens of a text",
+    "train": "train a small model on your own text",
+    "sweep": "what knobs do, at many settings: a table, pictures, and the best",
+    "play": "turn the knobs in a browser",
+    "bench": "how fast a token is on this machine",
+    "diff": "where two recorded texts part, and why",
 }
 
 DESCRIPTION = """\
@@ -48,23 +50,21 @@ An error is one sentence; RHEOSTAT_TRACEBACK=1 shows where it came from.
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The whole command line. Where the arguments are given, the commands that they do not name stay empty:
+    each loads modules that the others do not need.
+    """
     shape = partial(argparse.RawDescriptionHelpFormatter, max_help_position=34, width=_width())
     top = argparse.ArgumentParser("rheostat", description=DESCRIPTION, epilog=EPILOG, formatter_class=shape)
     top.add_argument("--version", action="version", version=_version())
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(
-            name,
-            usage=f"rheostat {name} {module.USAGE}",
-            help=module.HELP,
-            description=module.DESCRIPTION,
-            formatter_class=shape,
-            allow_abbrev=False,
-        )
-        module.add(command)
-        command.set_defaults(run=module.run)
+    for name, says in COMMANDS.items():
+        command = commands.add_parser(name, help=says, formatter_class=shape, allow_abbrev=False)
+        if arguments is None or name in arguments:
+            module = import_module(f"rheostat.cli.{name}")
+            command.usage, command.description = f"rheostat {name} {module.USAGE}", module.DESCRIPTION
+            module.add(command)
+            command.set_defaults(run=module.run)
     return top
 
 
@@ -77,7 +77,8 @@ def run(arguments: Sequence[str] | None) -> int:
     """Runs a command line and gives its exit status."""
     terminal.replace_what_cannot_be_encoded()
     try:
-        parsed = parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        parsed = parser(given).parse_args(given)
     except SystemExit as end:  # argparse has said why
         return int(end.code or DONE)
     try:

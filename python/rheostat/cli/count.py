@@ -11,7 +11,6 @@ from rheostat.cli import models, terminal
 from rheostat.cli.errors import UsageError
 
 USAGE = "[TEXT] [OPTIONS]"
-HELP = "characters, words and tokens of a text"
 DESCRIPTION = """\
 Counts a text's characters, words and tokens, and what they leave of the model's context length.
 

@@ -9,7 +9,6 @@ from rheostat import recording
 from rheostat.cli.errors import UsageError
 
 USAGE = "A B"
-HELP = "where two recorded texts part, and why"
 DESCRIPTION = """\
 Compares two recordings that `rheostat generate --record` or `rheostat.generate(record=)` wrote, and names the
 first step that differs: in the logits, which is the model, or in the token alone, which is the sampler.

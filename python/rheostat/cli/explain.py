@@ -25,7 +25,6 @@ OF_A_TEXT = (
 )  # fmt: skip
 
 USAGE = "[PROMPT] [OPTIONS]"
-HELP = "what each setting does to the next token"
 DESCRIPTION = """\
 Explains the next token after a prompt: how many tokens and how much probability each setting removes, what is
 left, and why the drawn token was drawn.

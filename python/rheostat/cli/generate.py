@@ -19,7 +19,6 @@ INTERRUPTED = 130
 MAX_TOKENS = 200
 
 USAGE = "[PROMPT] [OPTIONS]"
-HELP = "write on from a prompt"
 DESCRIPTION = """\
 Writes on from a prompt. The text goes to standard output as it comes, everything else to standard error.
 

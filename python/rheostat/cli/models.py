@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import importlib
 import inspect
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,6 +94,8 @@ def digest(name: str) -> str:
     path = Path(name)
     if name in MODELS or path.suffix not in FILES:
         return ""
+    import hashlib  # here, since few commands need it
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -113,7 +114,7 @@ def _function(name: str) -> Callable[[], Any]:
         raise UsageError(f"--model must name a module, not its file: {module}:{function_name}, got {name}")
     sys.path.insert(0, os.getcwd())  # as python -m has it
     try:
-        function: Callable[[], Any] = getattr(importlib.import_module(module_name), function_name)
+        function: Callable[[], Any] = getattr(import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"--model {name}: {error}") from error
     with suppress(ValueError):  # of what tells no signature

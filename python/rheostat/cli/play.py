@@ -9,7 +9,6 @@ from rheostat.cli import models, terminal
 from rheostat.cli.errors import UsageError
 
 USAGE = "[OPTIONS]"
-HELP = "turn the knobs in a browser"
 DESCRIPTION = """\
 Opens a page on which sliders turn the knobs, and shows at once what becomes of the text, of the distribution
 of each of its tokens, and which knob removed what. The page is served to this machine alone, until Ctrl-C.

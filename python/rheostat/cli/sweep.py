@@ -20,7 +20,6 @@ WRITTEN = ("results.csv", "history.png", "importance.png", "heat_map.png", "effe
 OF_DECODING = ("model", "preset", "prompt", "texts")
 
 USAGE = "[CORPUS ...] --vary NAME=VALUES [--vary ...] [OPTIONS]"
-HELP = "what knobs do, at many settings: a table, pictures, and the best"
 DESCRIPTION = """\
 Tries many settings and measures each. Without a corpus the knobs are those of decoding, and a model writes
 texts with each setting; with a corpus they are those of training, and a small model is trained with each.

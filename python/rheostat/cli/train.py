@@ -16,7 +16,6 @@ INTERRUPTED = 130
 PICTURES = (".png", ".svg", ".pdf")
 
 USAGE = "CORPUS... [OPTIONS]"
-HELP = "train a small model on your own text"
 DESCRIPTION = """\
 Trains a small language model on your text. A tenth of it is held out, and every epoch is measured on that.
 

@@ -22,12 +22,36 @@ machines may differ in the last bits, for sums are those of the BLAS under NumPy
 logits is the same everywhere, the logits are not.
 """
 
-from rheostat.lab.checkpoint import CheckpointError, read_knobs
-from rheostat.lab.corpus import CorpusError
-from rheostat.lab.knobs import TrainingKnobs
-from rheostat.lab.model import Model, load, save
-from rheostat.lab.trainer import DivergedError, Epoch, Progress
-from rheostat.lab.training import Training, train_text
+from typing import TYPE_CHECKING
+
+from rheostat.lazy_names import lazily
+
+# Whoever reads with a model needs no training: each name is loaded on use.
+if TYPE_CHECKING:
+    from rheostat.lab.checkpoint import CheckpointError, read_knobs
+    from rheostat.lab.corpus import CorpusError
+    from rheostat.lab.knobs import TrainingKnobs
+    from rheostat.lab.model import Model, load, save
+    from rheostat.lab.trainer import DivergedError, Epoch, Progress
+    from rheostat.lab.training import Training, train_text
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "CheckpointError": "checkpoint",
+            "CorpusError": "corpus",
+            "DivergedError": "trainer",
+            "Epoch": "trainer",
+            "Model": "model",
+            "Progress": "trainer",
+            "Training": "training",
+            "TrainingKnobs": "knobs",
+            "load": "model",
+            "read_knobs": "checkpoint",
+            "save": "model",
+            "train_text": "training",
+        },
+    )
 
 __all__ = [
     "CheckpointError",
