@@ -3,8 +3,8 @@
 A bar is what holds today with room for noise; the goal beside it is where it is to go.
 
 This is lenient: a line stops at the first of 8 attempts whose ratio, of the fastest turns so far, is at most
-the bar, and that ratio is printed. A line that is met only now and then counts as met, so that other programs on
-the machine fail no build. `make bench-report` measures each line once.
+the bar, and that ratio is printed. A line that is met only now and then counts as met, so that other programs
+on the machine fail no build. `make bench-report` measures each line once.
 """
 
 from __future__ import annotations
