@@ -1,4 +1,4 @@
-"""The console script `rheostat`: a package of its own, since whatever is in `rheostat` imports NumPy first."""
+"""The console script `rheostat`, a package of its own: whatever is in `rheostat` imports NumPy first."""
 
 from __future__ import annotations
 
