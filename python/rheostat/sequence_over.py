@@ -18,7 +18,7 @@ from rheostat.errors import KnobError
 from rheostat.params import SamplingParams, require
 from rheostat.reference.masks import History
 from rheostat.reference.state import origin_of, rewound
-from rheostat.reference.stop_input import is_sequence
+from rheostat.reference.stop_input import is_indexable
 from rheostat.reference.table import SHAPING
 from rheostat.sequence_properties import SequenceProperties
 from rheostat.sequence_step import Snapshot, Step, ids_of, tokens_of
@@ -56,7 +56,7 @@ class SequenceOver(SequenceProperties):
         if table is None and vocab_size is None:
             raise KnobError("vocab_size must be given where table is None, got None", "vocab_size", None)
         if table is not None and not isinstance(table, Table):
-            if not is_sequence(table):
+            if not is_indexable(table):
                 rule = "table must be a TokenTable or a sequence of bytes and None"
                 raise TypeError(f"{rule}, got {type(table).__name__}")
             table = self._TokenTable.from_bytes(table)  # read once, so that no token fails on the way
