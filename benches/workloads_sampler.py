@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import rheostat
 from rows import LONG, batch, rows
-from workloads import Names, Work
+from work import Names, Work
 
 KNOBS: dict[str, Any] = {"temperature": 0.8, "top_p": 0.9, "seed": 7}
 SAMPLE = "rheostat.sample(row, temperature=0.8, top_p=0.9, seed=7, position=0)"
