@@ -18,8 +18,9 @@ from rheostat.reference.sampler import Sampler
 from rheostat.reference.sampling import choose, kept, sample
 from rheostat.reference.sequence import Sequence
 from rheostat.reference.softmax import log_softmax, softmax
-from rheostat.reference.stop import StopMatcher, StopSet
+from rheostat.reference.stop import StopSet
 from rheostat.reference.stop_batch import StopBatch
+from rheostat.reference.stop_matcher import StopMatcher
 from rheostat.reference.tokens import TokenTable
 from rheostat.reference.verify import verify
 from rheostat.results import Logprobs, Token, Tokens, Verified
