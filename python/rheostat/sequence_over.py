@@ -9,14 +9,13 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import KnobError
 from rheostat.params import SamplingParams, require
-from rheostat.reference.masks import History
 from rheostat.reference.state import origin_of, rewound
 from rheostat.reference.stop_input import is_indexable
 from rheostat.reference.table import SHAPING
@@ -24,6 +23,9 @@ from rheostat.sequence_properties import SequenceProperties
 from rheostat.sequence_step import Snapshot, Step, ids_of, tokens_of
 from rheostat.token_table import Table
 from rheostat.transcript import Finish, Transcript
+
+if TYPE_CHECKING:
+    from rheostat.reference.masks import History
 
 BUSY = "the sequence is in use by another call: give each thread its own, and let no step of a chain use it"
 
