@@ -58,7 +58,7 @@ lint: install ## formatters, clippy, rustdoc, licences, ruff, mypy, pyright, stu
 	@$(STEP) 'licences of the crates' .ci/third-party --check
 	@$(STEP) 'ruff check' $(BIN)/ruff check .
 	@$(STEP) 'ruff format' $(BIN)/ruff format --check .
-	@$(STEP) 'mypy --strict' $(BIN)/mypy --strict python/rheostat tests/typing_example.py
+	@$(STEP) 'mypy --strict' $(BIN)/mypy --strict python/rheostat python/_rheostat_command tests/typing_example.py
 	@$(STEP) 'pyright' $(BIN)/basedpyright --level error
 	@$(STEP) 'stubs' $(BIN)/python -m mypy.stubtest rheostat._rheostat --allowlist .ci/stubtest-allowlist
 

@@ -13,7 +13,7 @@ from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import rheostat
-from workloads import Work
+from work import Work
 
 TURN_SECONDS = 0.0005
 LEAST_TURNS = 8

@@ -25,7 +25,8 @@ from peers import registry
 from peers.base import Absent, Peer
 from peers.verdicts import verdict
 from roofline import cpu
-from workloads import Work, sampling
+from work import Work
+from workloads import sampling
 
 SECONDS = 0.4  # of a workload
 PEER_SECONDS = 0.15

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from itertools import cycle
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import ml_dtypes
 import numpy as np
 import rheostat
-from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, batch, bitmask, recent_ids, rows
+from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, bitmask, recent_ids, rows
+from work import Names, Work, on_rows
+from workloads_memory import BATCH, DTYPE, KNOBS, on_matrices
 
 LEVEL = rheostat.build_info()["simd"]
-BEYOND_THE_CACHE = 8  # matrices of 16 MB, taken in turn
 STOPS = {n: [f"<|stop_{i}|>" for i in range(n - 1)] + ["\nUser:"] for n in (1, 8, 64)}
 TOP_P = {"top_p": 0.95}
 FULL_CHAIN = {  # penalties over 64 ids, a mask that forbids a half, three filters
@@ -38,26 +37,6 @@ FULL_CHAINS = {  # the same for a batch, with a history and a mask for each row
     "bitmask": np.stack([FULL_CHAIN["bitmask"]] * 32),
 }
 
-Names = dict[str, Any]
-
-
-class Work(NamedTuple):
-    """One line of the table."""
-
-    name: str
-    topic: str
-    statement: str
-    names: Callable[[ModuleType], list[Names]]  # a namespace for each row, with the library or the reference
-    goal: float | None = None  # the ratio to reach
-    bar: float | None = None  # the ratio that holds today, with room for noise
-    yardstick: str = "np.max(row)"
-    setup: str = "pass"  # before each turn, not timed
-    yardstick_setup: str = "pass"
-    peer: tuple[Any, ...] = ()  # what a peer has to do for the same answer: ("sample", temperature, top_p)
-    pieces: int = 1  # how many one run of the statement works off
-    base: str = "0"  # what the statement does beside the work that is meant: its time is subtracted
-    threads: int = 1
-
 
 class Nothing:
     """What any method call costs."""
@@ -66,18 +45,6 @@ class Nothing:
 
     def feed(self, piece):
         return piece
-
-
-def on_rows(kind: str, vocab: int, **more: Any) -> Callable[[ModuleType], list[Names]]:
-    """A namespace for each row of a kind: `row`, and `out` of its size."""
-
-    def names(library: ModuleType) -> list[Names]:
-        return [
-            {"np": np, "rheostat": library, "row": row, "out": np.empty_like(row), **more}
-            for row in rows(kind, vocab)
-        ]
-
-    return names
 
 
 def sampling(kind: str, vocab: int, temperature: float, top_p: float = 0.9, **targets: Any) -> Work:
@@ -172,102 +139,6 @@ SOFTMAX = [
     for kind, vocab in (("real", REAL), ("peaked", LONG))
 ]
 
-
-@cache
-def matrices() -> list[np.ndarray]:
-    """32 recorded rows each, together larger than any cache."""
-    return [batch(LONG, first=first) for first in range(BEYOND_THE_CACHE)]
-
-
-@cache
-def halves(dtype: type) -> list[np.ndarray]:
-    """The same in 16 bits."""
-    return [matrix.astype(dtype) for matrix in matrices()]
-
-
-def on_matrices(library: ModuleType) -> list[Names]:
-    """Each use of `next` is another matrix, so it comes from memory."""
-    shared = {"np": np, "rheostat": library, "out": np.empty_like(matrices()[0]), "streams": np.arange(32)}
-    return [{**shared, "floats": cycle(matrices())}]
-
-
-def in_16_bits(dtype: type) -> Callable[[ModuleType], list[Names]]:
-    """`halves` of that type, beside `floats` of the same values."""
-
-    def names(library: ModuleType) -> list[Names]:
-        rounded = [half.astype(np.float32) for half in halves(dtype)]
-        return [{**on_matrices(library)[0], "floats": cycle(rounded), "halves": cycle(halves(dtype))}]
-
-    return names
-
-
-def row_in_16_bits(dtype: type) -> Callable[[ModuleType], list[Names]]:
-    """`half`, and `row` of the same values in float32."""
-
-    def names(library: ModuleType) -> list[Names]:
-        halved = [np.resize(row, LONG).astype(dtype) for row in rows("real", REAL)[:8]]
-        return [
-            {"np": np, "rheostat": library, "half": half, "row": half.astype(np.float32)} for half in halved
-        ]
-
-    return names
-
-
-KNOBS = "temperature=0.8, top_p=0.9, seed=7"
-ALL = f"{KNOBS}, stream=streams"
-BATCH = [
-    Work(
-        f"sample, 32 real rows from memory, V={LONG:,}",
-        "batch",
-        f"rheostat.sample(next(floats), {ALL})",
-        on_matrices,
-        goal=2.2,
-        bar=5,
-        yardstick="np.max(next(floats))",
-    ),
-    Work(
-        f"softmax into out, 32 real rows from memory, V={LONG:,}",
-        "batch",
-        "rheostat.softmax(next(floats), out=out)",
-        on_matrices,
-        yardstick="np.max(next(floats))",
-    ),
-    Work(
-        "the 32 rows, 2 threads beside 1",
-        "batch",
-        f"rheostat.sample(next(floats), {ALL})",
-        on_matrices,
-        goal=0.54,
-        yardstick=f"rheostat.sample(next(floats), {ALL})",
-        setup=f"rheostat.set_num_threads(2); rheostat.sample(next(floats), {ALL})",
-        yardstick_setup=f"rheostat.set_num_threads(1); rheostat.sample(next(floats), {ALL})",
-    ),
-]
-
-DTYPE = [
-    work
-    for dtype in (np.float16, ml_dtypes.bfloat16)
-    for work in (
-        Work(
-            f"sample, {dtype.__name__} beside float32, V={LONG:,}",
-            "16 bits",
-            f"rheostat.sample(half, {KNOBS})",
-            row_in_16_bits(dtype),
-            goal=1,
-            bar=1.6,
-            yardstick=f"rheostat.sample(row, {KNOBS})",
-        ),
-        Work(
-            f"sample, 32 rows from memory, {dtype.__name__} beside float32",
-            "16 bits",
-            f"rheostat.sample(next(halves), {ALL})",
-            in_16_bits(dtype),
-            goal=1,
-            bar=1.4,
-            yardstick=f"rheostat.sample(next(floats), {ALL})",
-        ),
-    )
-]
 
 CHAIN = [
     Work(

@@ -16,28 +16,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from rheostat.lab import Epoch, Training, TrainingKnobs, train_text
+from rheostat.lab import Epoch, Training, train_text
 from rheostat.lab.corpus import Corpus
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from lab_support import FABLES, PLAIN
+
 HERE = Path(__file__).parent
-TEXT = (HERE.parent / "tests" / "data" / "fables.txt").read_text(encoding="utf-8")
+TEXT = FABLES.read_text(encoding="utf-8")
 SEEDS = (1, 2, 3)
 
-# Small enough for seconds, large enough to learn seven kilobytes by heart; nothing is set against that.
-BASE = TrainingKnobs(
-    learning_rate=0.01,
-    schedule="constant",
-    weight_decay=0.0,
-    dropout=0.0,
-    input_dropout=0.0,
-    vocabulary_size=320,
-    embedding_size=24,
-    hidden_size=48,
-    batch_size=8,
-    window=16,
-    epochs=20,
-    restore_best=False,
-)
+# Those of the tests of training: small enough for seconds, large enough to learn seven kilobytes by heart.
+BASE = PLAIN.replace(epochs=20, restore_best=False)
 COLOURS = ("#9ecae1", "#4292c6", "#08519c", "#d1242f", "#7a0019")
 GREY = "#57606a"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 
 TEXT = (
@@ -11,8 +13,14 @@ TEXT = (
 
 
 def bigram_logits(text: str) -> np.ndarray:
-    """(256, 256) float32: row b holds the logits of the byte after b."""
+    """(256, 256) float32: row b holds the logits of the byte after b.
+
+    Their logarithms are rounded correctly, so that every machine has the same model: np.log's last bit is the
+    platform's.
+    """
     data = np.frombuffer(text.encode(), np.uint8)
     counts = np.full((256, 256), 0.01)
     np.add.at(counts, (data[:-1], data[1:]), 1)
-    return np.log(counts).astype(np.float32)
+    values, places = np.unique(counts, return_inverse=True)
+    logs = np.array([float(Decimal(value).ln()) for value in values.tolist()], np.float32)
+    return logs[places].reshape(counts.shape)

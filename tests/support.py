@@ -79,3 +79,11 @@ def assert_same_outcome(call):
         np.testing.assert_equal(fast[1], slow[1])
     else:
         assert fast == slow
+
+
+def same_bits(a, b):
+    """Asserts that a is a float32 array of exactly these numbers."""
+    assert type(a) is np.ndarray
+    assert a.dtype == np.float32
+    assert a.shape == b.shape
+    np.testing.assert_array_equal(a.view(np.uint32), np.ascontiguousarray(b, np.float32).view(np.uint32))

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -198,9 +199,16 @@ def test_without_the_extra_a_sentence_names_it(cli, monkeypatch):
     assert cli("generate", "x") == (2, "", said)
 
 
-def test_the_entry_point_is_installed():
+def test_the_entry_point_runs_the_command_line_and_leaves_ctrl_c_to_it(monkeypatch, capsys):
     (script,) = entry_points(group="console_scripts", name="rheostat")
-    assert script.load() is main
+    before = signal.getsignal(signal.SIGINT)
+    for arguments in (["--version"], ["nothing"]):
+        status = main(arguments)
+        told = capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["rheostat", *arguments])
+        assert script.load()() == status
+        assert capsys.readouterr() == told
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_importing_the_library_imports_no_command_line():

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from cli_support import STAND_IN, environment, finished, in_terminal, plain, start, text_of
@@ -108,6 +109,16 @@ def test_ctrl_c_while_modules_are_loaded_is_status_130(monkeypatch, capsys):
     status = main(["--version"])
     monkeypatch.undo()
     assert status == 130
+
+
+def test_ctrl_c_while_numpy_is_imported_is_status_130_too(tmp_path):
+    (script,) = metadata.entry_points(group="console_scripts", name="rheostat")
+    (tmp_path / "numpy.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")
+    code = f"import sys; from {script.module} import {script.attr} as main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=environment(PYTHONPATH=str(tmp_path))
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 def test_ctrl_c_in_a_terminal_ends_with_what_was_written():

@@ -152,6 +152,8 @@ def test_ctrl_c_leaves_a_model_and_resume_goes_on(cli, corpus, out, tmp_path):
     assert lab.load(out).info["epochs"] == done
     assert (tmp_path / "model.checkpoint.npz").exists()
     assert cli("generate", "The", "--model", out, "--max-tokens", 5)[0] == 0
+    curves = out.with_suffix(".png")
+    curves.write_bytes(b"the picture before")
     said = f"{tmp_path / 'model.checkpoint.npz'} is a run that was not finished: --resume goes on with it"
     assert cli("train", corpus, "--out", out, *LONG)[2].startswith(f"rheostat train: {said}")
     running = start("train", corpus, "--out", out, "--resume")  # with the knobs of the checkpoint
@@ -160,6 +162,7 @@ def test_ctrl_c_leaves_a_model_and_resume_goes_on(cli, corpus, out, tmp_path):
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=60)
     assert running.returncode == 130
+    assert curves.read_bytes().startswith(b"\x89PNG")  # of the whole run, without --force
 
 
 # The command line, killed when it is about to tell of its third epoch.

@@ -68,8 +68,8 @@ def test_an_incremental_model_starts_anew_after_a_failure():
     assert cached.calls[4] == ("start", 4)
 
 
-@pytest.mark.parametrize("make", [lambda: model, Cached])
-def test_ctrl_c_right_behind_a_token_loses_none(make):
+def undisturbed_and_interrupted(make):
+    """A generation, and the same one after Ctrl-C right behind its third token."""
     params = SamplingParams(seed=1, max_tokens=6, context_length=5)
     options = {"table": table_of(), "context": "slide"}
 
@@ -80,8 +80,13 @@ def test_ctrl_c_right_behind_a_token_loses_none(make):
     with pytest.raises(KeyboardInterrupt):
         generation.run()
     assert len(generation.ids) == 3
+    return rheostat.generate(make(), [0], params, **options), generation
+
+
+@pytest.mark.parametrize("make", [lambda: model, Cached])
+def test_ctrl_c_right_behind_a_token_loses_none(make):
+    by_hand, generation = undisturbed_and_interrupted(make)
     generation.sequence.push(1)  # as whoever forces a token does
-    by_hand = rheostat.generate(make(), [0], params, **options)
     for _ in range(3):
         next(by_hand)
     by_hand.sequence.push(1)
@@ -91,16 +96,8 @@ def test_ctrl_c_right_behind_a_token_loses_none(make):
 
 @pytest.mark.parametrize("make", [lambda: model, Cached])
 def test_ctrl_c_right_behind_a_token_changes_no_text(make):
-    params = SamplingParams(seed=1, max_tokens=6, context_length=5)
-    options = {"table": table_of(), "context": "slide"}
-
-    def sequence(*arguments, **options):
-        return Interrupts(rheostat.Sequence(*arguments, **options), "step", 3)
-
-    generation = Generation(sequence, make(), [0], params, **options)
-    with pytest.raises(KeyboardInterrupt):
-        generation.run()
-    assert everything(generation.run()) == everything(rheostat.generate(make(), [0], params, **options).run())
+    undisturbed, generation = undisturbed_and_interrupted(make)
+    assert everything(generation.run()) == everything(undisturbed.run())
 
 
 def test_two_steps_at_once_are_an_error_and_one_by_one_they_go_on(api):

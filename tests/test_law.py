@@ -74,7 +74,7 @@ def test_the_polynomial_keeps_its_bound_and_its_symmetry():
 
 
 def test_rust_and_the_reference_hold_the_same_coefficients():
-    source = (Path(__file__).parent.parent / "rust" / "law.rs").read_text()
+    source = (Path(__file__).parent.parent / "rust" / "law.rs").read_text(encoding="utf-8")
     text = re.search(r"pub const COEFFICIENTS: .*? =\s*\[(.*?)\]", source, re.DOTALL)[1]
     numbers = [np.float32(number.replace("_", "")) for number in text.split(",") if number.strip()]
     np.testing.assert_array_equal(numbers, law.COEFFICIENTS)

@@ -19,7 +19,6 @@ from support import outcome
 NAMES = [field.name for field in fields(SamplingParams)]
 OF_A_CALL = ["vocab_size", "bitmask"]
 INF = float("inf")
-LAW_RULE = "law must be 1, the version of the numeric law that this library follows"
 
 
 def likely(ids, logits, probabilities):

@@ -29,11 +29,21 @@ def storage(tmp_path):
     opened.engine.dispose()
 
 
+EACH_ONCE = Counter((point["x"], point["n"]) for point in GRID)
+
+
+def worked(plan, storage):
+    """The rows of a plan that is worked through here."""
+    return sweep.rows_of(sweep.work(plan, storage), plan)
+
+
 def counted(rows):
     return Counter((row.settings["x"], row.settings["n"]) for row in rows)
 
 
-EACH_ONCE = Counter((point["x"], point["n"]) for point in GRID)
+def assert_each_is_done_once(rows):
+    assert counted(rows) == EACH_ONCE
+    assert {row.state for row in rows} == {"done"}
 
 
 def test_a_grid_tries_each_point_once_in_order(storage):
@@ -56,7 +66,7 @@ def test_what_is_done_is_not_done_again(storage, tmp_path):
 @pytest.mark.parametrize(("goal", "best"), [("loss", 2), ("gain", 2), ("gain=-1", 1), ("loss=1", 1)])
 def test_the_goal_decides_what_is_best(storage, goal, best):
     plan = plan_of(Bowl(), ["n=1,2"], goal=goal)
-    assert sweep.best_of(sweep.rows_of(sweep.work(plan, storage), plan)).settings == {"n": best}
+    assert sweep.best_of(worked(plan, storage)).settings == {"n": best}
 
 
 @pytest.mark.parametrize("search", ["random", "tpe"])
@@ -95,7 +105,7 @@ def test_the_worse_half_is_ended_early(storage):
             report(epoch, settings["x"])
 
     plan = plan_of(Bowl(during=epochs), ["x=0:1"], search="random", trials=14)
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    rows = worked(plan, storage)
     pruned = [row for row in rows if row.state == "pruned"]
     assert pruned
     for row in pruned:
@@ -123,7 +133,7 @@ def test_a_setting_that_cannot_be_is_told_and_not_tried_again(storage, tmp_path)
 
     plan = plan_of(Bowl(tmp_path / "log", during))
     sweep.work(plan, storage)
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    rows = worked(plan, storage)
     assert Counter(row.error for row in rows) == {
         "": 4, "the text is too short": 3, "the loss is no number": 2
     }  # fmt: skip
@@ -134,7 +144,7 @@ def test_a_number_that_is_none_is_a_failed_setting(storage):
     subject = Bowl()
     subject.measure = lambda settings, report: {"loss": math.nan, "gain": math.inf}
     plan = plan_of(subject, ["x=0,1"])
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    rows = worked(plan, storage)
     assert [row.error for row in rows] == ["it diverged: loss is nan, gain is inf"] * 2
     assert sweep.best_of(rows) is None
 
@@ -153,9 +163,8 @@ def test_an_interrupted_sweep_goes_on_with_the_same_call(storage, error):
         sweep.work(plan, storage)
     rows = sweep.rows_of(sweep.open_study(plan, storage, "sweep"), plan)
     assert [row.state for row in rows] == ["done", "done", "open"]
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
-    assert counted(rows) == EACH_ONCE
-    assert {row.state for row in rows} == {"done"}
+    rows = worked(plan, storage)
+    assert_each_is_done_once(rows)
 
 
 def test_a_worker_that_was_taken_for_dead_loses_its_result_alone(storage):
@@ -168,9 +177,8 @@ def test_a_worker_that_was_taken_for_dead_loses_its_result_alone(storage):
 
     plan = plan_of(Bowl(during=during))
     study = sweep.open_study(plan, storage, "sweep")
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
-    assert counted(rows) == EACH_ONCE
-    assert {row.state for row in rows} == {"done"}
+    rows = worked(plan, storage)
+    assert_each_is_done_once(rows)
     assert study.trials[2].state == TrialState.FAIL
 
 
@@ -186,7 +194,7 @@ def test_a_setting_that_kills_its_worker_each_time_is_given_up(storage):
     for _ in range(3):
         with pytest.raises(KilledError):
             sweep.work(plan, storage)
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    rows = worked(plan, storage)
     assert counted(rows) == EACH_ONCE
     assert [row.error for row in rows if row.state != "done"] == ["its worker was lost 3 times"]
 
@@ -205,9 +213,8 @@ def test_a_setting_is_measured_however_often_ctrl_c_has_ended_it(storage):
             sweep.work(plan, storage)
         rows = sweep.rows_of(sweep.open_study(plan, storage, "sweep"), plan)
         assert [row.state for row in rows] == ["done", "done", "open"]
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
-    assert counted(rows) == EACH_ONCE
-    assert {row.state for row in rows} == {"done"}
+    rows = worked(plan, storage)
+    assert_each_is_done_once(rows)
 
 
 def test_two_retries_of_one_trial_are_one(storage):
@@ -217,7 +224,7 @@ def test_two_retries_of_one_trial_are_one(storage):
     study.add_trial(create_trial(state=TrialState.FAIL))
     for _ in range(2):
         study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={"retry_of": 0, "tries": 2}))
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    rows = worked(plan, storage)
     assert counted(rows) == EACH_ONCE
     assert sum(marks.SURPLUS in trial.user_attrs for trial in study.trials) == 1
 
@@ -302,8 +309,7 @@ def test_two_processes_finish_a_grid_each_point_done_once(tmp_path):
     plan = plan_of(Bowl())
     study = sweep.open_study(plan, sweep.open_storage(str(tmp_path / "study.db")), "sweep")
     rows = sweep.rows_of(study, plan)
-    assert counted(rows) == EACH_ONCE
-    assert {row.state for row in rows} == {"done"}
+    assert_each_is_done_once(rows)
     assert len((tmp_path / "log").read_text().splitlines()) == len(GRID)
 
 
@@ -319,8 +325,7 @@ def test_the_setting_of_a_killed_worker_is_tried_again(tmp_path, storage):
     plan = plan_of(Bowl())
     study = sweep.work(plan, storage)
     rows = sweep.rows_of(study, plan)
-    assert counted(rows) == EACH_ONCE
-    assert {row.state for row in rows} == {"done"}
+    assert_each_is_done_once(rows)
     again = [trial.user_attrs for trial in study.trials if marks.TRIES in trial.user_attrs]
     assert [(each["retry_of"], each["tries"]) for each in again] == [(0, 2)]
 
@@ -329,6 +334,6 @@ def test_a_worker_killed_before_its_first_sign_of_life_is_noticed_too(storage):
     plan = plan_of(Bowl(), ["x=0,1"])
     study = sweep.open_study(plan, storage, "sweep")
     study._storage.create_new_trial(study._study_id)  # and then nothing more is heard
-    rows = sweep.rows_of(sweep.work(plan, storage), plan)
+    rows = worked(plan, storage)
     assert [row.state for row in rows] == ["done", "done"]
     assert {row.settings["x"] for row in rows} == {0.0, 1.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from workloads import Work
+from work import Work
 
 from peers.base import Absent, Peer, Task
 

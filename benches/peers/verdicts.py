@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import rheostat
-from workloads import STOPS, Work
+from work import Work
+from workloads import STOPS
 
 from peers.base import Task
 

@@ -1,4 +1,4 @@
-"""mlx on the CPU: softmax, and top-p as mlx-lm computes it from log-probabilities."""
+"""mlx on the CPU: softmax, and top-p as mlx-lm 0.32.2 computes it from log-probabilities."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ mx.set_default_device(mx.cpu)
 
 
 def nucleus(logprobs: mx.array, top_p: float) -> mx.array:
-    """Sorted upwards; what sums to more than 1 - p stays."""
-    order = mx.argsort(logprobs)
-    sums = mx.cumsum(mx.take_along_axis(mx.exp(logprobs), order, axis=-1))
-    places = mx.put_along_axis(mx.zeros_like(order), order, mx.arange(order.size, dtype=order.dtype), axis=-1)
-    return mx.where(mx.take_along_axis(sums, places, axis=-1) > 1 - top_p, logprobs, -mx.inf)
+    """mlx-lm's own of today: summed from the largest down; what crosses top_p stays, with its equals."""
+    upwards = mx.sort(logprobs)
+    probs = mx.exp(upwards)
+    above = mx.cumsum(probs, reverse=True, inclusive=False)
+    dropped = (above >= top_p * (above[:1] + probs[:1])).sum(keepdims=True)
+    return mx.where(logprobs < mx.take_along_axis(upwards, dropped, axis=-1), -mx.inf, logprobs)
 
 
 def sample(row: np.ndarray, temperature: float, top_p: float) -> Task:

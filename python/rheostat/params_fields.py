@@ -16,7 +16,7 @@ from rheostat.reference.arrays import MAX_VOCAB
 from rheostat.reference.chain import Step, chain_of
 from rheostat.reference.lists import Shape
 from rheostat.reference.stop import MAX_TOTAL
-from rheostat.reference.stop_input import broken, flag, is_sequence, utf8, wrong_type
+from rheostat.reference.stop_input import broken, flag, is_indexable, utf8, wrong_type
 from rheostat.reference.table import TABLE, Knobs
 
 # What a token can be asked to report beside its log-probability, in the order of its fields.
@@ -129,7 +129,7 @@ def _stop(name: str, value: Any) -> tuple[str, ...] | tuple[bytes, ...]:
         return ()
     rule = "must be a str, bytes or a sequence of them"
     single = isinstance(value, str | bytes)
-    if not single and not is_sequence(value):
+    if not single and not is_indexable(value):
         raise wrong_type(name, rule, value)
     stops = (value,) if single else tuple(value)
     for i, stop in enumerate(stops):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rheostat._rheostat import Sampler, StopSet, TokenTable
+from rheostat._rheostat import BatchSampler, Sampler, StopSet, TokenTable, process
 from rheostat.sequence_over import SequenceOver
 
 
@@ -36,8 +36,10 @@ class Sequence(SequenceOver):
     """
 
     _Sampler = Sampler
+    _BatchSampler = BatchSampler
     _StopSet = StopSet
     _TokenTable = TokenTable
+    _process = staticmethod(process)
 
 
 Sequence.__module__ = "rheostat"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from rheostat.errors import KnobError
 from rheostat.params import SamplingParams, require
 from rheostat.reference.state import origin_of, rewound
-from rheostat.reference.stop_input import is_sequence
+from rheostat.reference.stop_input import is_indexable
+from rheostat.reference.table import SHAPING
 from rheostat.sequence_properties import SequenceProperties
 from rheostat.sequence_step import Snapshot, Step, ids_of, tokens_of
 from rheostat.token_table import Table
 from rheostat.transcript import Finish, Transcript
+
+if TYPE_CHECKING:
+    from rheostat.reference.masks import History
 
 BUSY = "the sequence is in use by another call: give each thread its own, and let no step of a chain use it"
 
@@ -30,8 +34,10 @@ class SequenceOver(SequenceProperties):
     """A sequence over one implementation of the sampler and the stop matcher; see `rheostat.Sequence`."""
 
     _Sampler: ClassVar[Any]
+    _BatchSampler: ClassVar[Any]
     _StopSet: ClassVar[Any]
     _TokenTable: ClassVar[Any]
+    _process: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
@@ -52,7 +58,7 @@ class SequenceOver(SequenceProperties):
         if table is None and vocab_size is None:
             raise KnobError("vocab_size must be given where table is None, got None", "vocab_size", None)
         if table is not None and not isinstance(table, Table):
-            if not is_sequence(table):
+            if not is_indexable(table):
                 rule = "table must be a TokenTable or a sequence of bytes and None"
                 raise TypeError(f"{rule}, got {type(table).__name__}")
             table = self._TokenTable.from_bytes(table)  # read once, so that no token fails on the way
@@ -216,6 +222,21 @@ class SequenceOver(SequenceProperties):
                     raise KnobError(message, "snapshot", snapshot)
             self._sampler.restore(snapshot.sampler)
             self._transcript.restore(snapshot.transcript)
+
+    def _kept(self, x: Any, state: bytes, history: History, bitmask: Any) -> tuple[Any, Any]:
+        """What the chain keeps of (1, vocab) logits where the sampler is at that snapshot: the ids, and their
+        logits after masks, biases and penalties. For records: the sequence stays as it is.
+        """
+        params, size = self._params, self.vocab_size
+        batch = self._BatchSampler(size)
+        batch.restore(batch.add(params), state)
+        _, ids = batch.step(x, bitmask=None if bitmask is None else [bitmask], kept=True).kept
+        shaping = {name: value for name, value in params.knobs().items() if name in SHAPING}
+        prompt, output = history
+        shaped = self._process(
+            x[0], prompt_ids=prompt, output_ids=output, chain=(), vocab_size=size, bitmask=bitmask, **shaping
+        )
+        return ids, shaped[ids]
 
     def _undo(self, place: int, mu: float | None) -> None:
         """Back to the tokens before a call that failed. Nothing is kept for it beforehand, so that no step

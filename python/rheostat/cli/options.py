@@ -92,7 +92,7 @@ PENALTIES = {
         float, "M", "DRY: how hard to press against going on with a repetition; 0 is off"
     ),
     "dry_base": Option(float, "B", "DRY: how much harder with each further token"),
-    "dry_allowed_length": Option(int, "N", "DRY: a repetition as long as this is free"),
+    "dry_allowed_length": Option(int, "N", "DRY: a repetition shorter than this is free"),
     "dry_penalty_last_n": Option(int, "N", "DRY: look at the last N tokens alone"),
     "dry_sequence_breakers": Option(
         escaped, "TEXT", "DRY: no repetition goes across this; may be repeated", many=True

@@ -48,7 +48,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the curves, as PNG, SVG or PDF; beside the model unless given",
     )
-    output.add_argument("--resume", action="store_true", help="go on from the checkpoint beside the model")
+    output.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint beside the model; the model and the curves that the run has left are "
+        "written over, and so is a picture that --plot names",
+    )
     output.add_argument(
         "--force", action="store_true", help="write over a model or a checkpoint that is there"
     )

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from rheostat.reference.sampling import choose, kept, sample
     from rheostat.reference.sequence import Sequence
     from rheostat.reference.softmaxes import log_softmax, softmax
-    from rheostat.reference.stop import StopMatcher, StopSet
+    from rheostat.reference.stop import StopSet
     from rheostat.reference.stop_batch import StopBatch
+    from rheostat.reference.stop_matcher import StopMatcher
     from rheostat.reference.token_logprobs import logprobs
     from rheostat.reference.tokens import TokenTable
     from rheostat.reference.verifying import verify
@@ -40,7 +41,7 @@ else:
             "Sampler": "sampler",
             "Sequence": "sequence",
             "StopBatch": "stop_batch",
-            "StopMatcher": "stop",
+            "StopMatcher": "stop_matcher",
             "StopSet": "stop",
             "TokenTable": "tokens",
             "agenerate": "generating",

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 
 def continuations(ids: Sequence[int], breakers: frozenset[int]) -> dict[int, int]:
-    """For each token that occurs in ids and is no breaker: the length of the longest repetition that it would
-    continue.
+    """For each token that followed another in ids and is no breaker: the length of the longest repetition
+    that it would continue. That may be 0, which costs something only where dry_allowed_length is 0. The first
+    token followed nothing and has no length, unless it comes again.
 
     Reversed, the sequence's end is a beginning, and the length of the match that ends before place k is the
     Z-array's entry there: all of them together cost one pass.

@@ -33,22 +33,23 @@ LANES = 16
 
 
 def fma(a: NDArray[np.float32], b: NDArray[np.float32], c: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 a * b + c, rounded once. NumPy has no fma, so: an exact product, an error-free sum, one
-    rounding.
+    """float32 a * b + c, rounded once, where the result is a normal number. NumPy has no fma, so: an exact
+    product, a sum in float64, and where that is not enough its error.
 
-    The product of two float32 is exact in float64. The float64 sum is not, and rounding it again to float32
-    would round twice; made odd where it is inexact (Boldo and Melquiond 2008, "Emulation of FMA and correctly
-    rounded sums"), the second rounding gives what a single one would have.
+    The product of two float32 is exact in float64. The sum is not, and rounding it again to float32 rounds
+    twice. Rounding keeps order, and the middle between two neighbours in float32 is a float64: so the second
+    rounding goes wrong only where the sum is such a middle and the exact value is not. There the error of the
+    sum tells on which side it lies.
     """
-    product = a.astype(np.float64) * b.astype(np.float64)
-    addend = np.broadcast_to(c, product.shape).astype(np.float64)
-    total = product + addend
-    virtual = total - product  # Knuth's two-sum: total + error == product + addend, exactly
-    error = (product - (total - virtual)) + (addend - virtual)
-    bits = total.view(np.int64)
-    away = np.where((error > 0) == (total > 0), 1, -1)  # a larger magnitude is a larger bit pattern
-    odd = np.where((error != 0) & (bits % 2 == 0), bits + away, bits)
-    return odd.view(np.float64).astype(np.float32)
+    product = np.multiply(a, b, dtype=np.float64)
+    total = product + c
+    middle = (total.view(np.int64) & (2**29 - 1)) == 2**28  # float64 has 29 bits more
+    if middle.any():
+        x, y, z = product[middle], np.broadcast_to(c, product.shape)[middle], total[middle]
+        virtual = z - x  # Knuth's two-sum: z + error == x + y, exactly
+        error = (x - (z - virtual)) + (y - virtual)
+        total[middle] = np.where(error == 0, z, np.nextafter(z, np.copysign(np.inf, error)))
+    return total.astype(np.float32)
 
 
 def exp2(y: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,14 +28,14 @@ def wrong_length(name: str, rows: int, got: int) -> KnobError:
     return KnobError(f"{name} must have one entry per row, {rows}, got {got}", name, got)
 
 
-def is_sequence(value: Any) -> bool:
+def is_indexable(value: Any) -> bool:
     """Anything with ``__getitem__`` but a dict, a str or bytes."""
     return hasattr(type(value), "__getitem__") and not isinstance(value, str | bytes | bytearray | dict)
 
 
 def items(values: Any, name: str, rule: str) -> list[Any]:
     """The items of a sequence."""
-    if not is_sequence(values):
+    if not is_indexable(values):
         raise wrong_type(name, rule, values)
     return list(values)
 
@@ -138,7 +138,7 @@ def kind_of(first: Any) -> str:
         return "text"
     if isinstance(first, bytes):
         return "bytes"
-    if is_sequence(first) or index(first) is not None:
+    if is_indexable(first) or index(first) is not None:
         return "tokens"
     raise wrong_type("stops[0]", "must be str, bytes, a token id or a sequence of token ids", first)
 

@@ -88,8 +88,11 @@ TABLE = (
 )
 OFF: dict[str, Any] = {knob.name: knob.off for knob in TABLE}
 
+# What acts on the logits before the chain.
+SHAPING = frozenset(knob.name for knob in TABLE if knob.acts in ("masks", "biases", "penalties"))
+
 # The steps that a chain can name, and where a step has several knobs, the one that sets it.
-STEPS = tuple(dict.fromkeys(knob.acts for knob in TABLE if knob.acts not in ("masks", "biases", "penalties")))
+STEPS = tuple(dict.fromkeys(knob.acts for knob in TABLE if knob.name not in SHAPING))
 SWITCH = {"xtc": "xtc_probability"}
 
 
