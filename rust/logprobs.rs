@@ -88,7 +88,9 @@ fn first(logits: &[f32], top: usize) -> Option<Vec<(f32, usize)>> {
     let mut found: Vec<(f32, usize)> = Vec::with_capacity(top + 1);
     let (mut least, mut moves) = (f32::NEG_INFINITY, 0);
     for (block, xs) in logits.chunks(BLOCK).enumerate() {
-        if !xs.iter().fold(false, |any, x| any | (*x > least)) {
+        #[expect(clippy::needless_bitwise_bool, reason = "a branch for each logit would keep vectors out")]
+        let any_is_larger = xs.iter().fold(false, |any, x| any | (*x > least));
+        if !any_is_larger {
             continue;
         }
         for (at, x) in xs.iter().enumerate().filter(|(_, x)| **x > f32::NEG_INFINITY) {

@@ -8,6 +8,7 @@ use crate::simd::{self, Level};
 use crate::{law, logprobs};
 
 /// What is asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// ln p over the kept set.

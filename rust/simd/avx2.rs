@@ -1,5 +1,6 @@
 //! The AVX2 level: 8 lanes.
 
+#[allow(clippy::wildcard_imports, reason = "every intrinsic has its prefix")]
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};

@@ -1,5 +1,6 @@
 //! The AVX-512 level: 16 lanes.
 
+#[allow(clippy::wildcard_imports, reason = "every intrinsic has its prefix")]
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};

@@ -33,14 +33,17 @@ impl Kind {
 /// Stops over one alphabet and their automaton.
 #[derive(Debug)]
 pub struct Stops<S: Symbol> {
-    pub(super) stops: Vec<Box<[S]>>,
+    pub(super) sequences: Vec<Box<[S]>>,
     pub(super) automaton: Automaton<S>,
     pub(super) include: bool,
     tie: Tie,
 }
 
 impl<S: Symbol> Stops<S> {
-    /// Compiles the stops. An empty one, or more than [`MAX_TOTAL`] symbols, is an error.
+    /// Compiles the stops.
+    ///
+    /// # Errors
+    /// An empty stop, or more than [`MAX_TOTAL`] symbols in all.
     pub fn new(stops: Vec<Box<[S]>>, tie: Tie, include: bool) -> Result<Self, Error> {
         if let Some(index) = stops.iter().position(|stop| stop.is_empty()) {
             return Err(Error::EmptyStop { index });
@@ -54,13 +57,13 @@ impl<S: Symbol> Stops<S> {
                 row: None,
             });
         }
-        Ok(Self { automaton: Automaton::new(&stops, tie), stops, tie, include })
+        Ok(Self { automaton: Automaton::new(&stops, tie), sequences: stops, tie, include })
     }
 
     /// The stops, in the caller's order.
     #[must_use]
     pub fn stops(&self) -> &[Box<[S]>] {
-        &self.stops
+        &self.sequences
     }
 
     /// The finish in the whole text.
@@ -75,11 +78,11 @@ impl<S: Symbol> Stops<S> {
     /// against its own suffix; its own text shows which.
     fn unreachable(&self) -> Vec<usize> {
         let wins = |index: &usize| {
-            let stop = &self.stops[*index];
+            let stop = &self.sequences[*index];
             let (state, read) = self.automaton.run(0, stop, true);
             read == stop.len() && self.automaton.winner(state) == Some(*index)
         };
-        (0..self.stops.len()).filter(|index| !wins(index)).collect()
+        (0..self.sequences.len()).filter(|index| !wins(index)).collect()
     }
 
     /// The symbols held back in this row: always a prefix of a stop.
@@ -94,7 +97,7 @@ impl<S: Symbol> Stops<S> {
         };
         let (stop, depth) = self.automaton.label(row.state);
         let hold = self.automaton.hold(row.state, armed);
-        self.stops.get(stop).map_or(&[], |stop| &stop[depth - hold..depth])
+        self.sequences.get(stop).map_or(&[], |stop| &stop[depth - hold..depth])
     }
 }
 
@@ -122,7 +125,7 @@ pub enum Piece<'a> {
     Ids(&'a [u32]),
 }
 
-impl<'a> Piece<'a> {
+impl Piece<'_> {
     /// How many symbols it has.
     pub(super) fn len(self) -> usize {
         match self {
@@ -218,16 +221,25 @@ impl StopSet {
     /// assert!(stops.hit(&row).is_some());
     /// # Ok::<(), rheostat::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// As [`Stops::new`].
     pub fn text(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
         Ok(Self::new(Kind::Text, Matching::Bytes(Box::new(Stops::new(stops, tie, include)?))))
     }
 
     /// Stops given as bytes.
+    ///
+    /// # Errors
+    /// As [`Stops::new`].
     pub fn bytes(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
         Ok(Self::new(Kind::Bytes, Matching::Bytes(Box::new(Stops::new(stops, tie, include)?))))
     }
 
     /// Stops given as token ids.
+    ///
+    /// # Errors
+    /// As [`Stops::new`].
     pub fn tokens(stops: Vec<Box<[u32]>>, tie: Tie, include: bool) -> Result<Self, Error> {
         Ok(Self::new(Kind::Tokens, Matching::Ids(Box::new(Stops::new(stops, tie, include)?))))
     }
@@ -260,7 +272,7 @@ impl StopSet {
     #[must_use]
     pub fn max_len(&self) -> usize {
         fn longest<S: Symbol>(stops: &Stops<S>) -> usize {
-            stops.stops.iter().map(|stop| stop.len()).max().unwrap_or(0)
+            stops.sequences.iter().map(|stop| stop.len()).max().unwrap_or(0)
         }
         match &self.matching {
             Matching::Bytes(stops) => longest(stops),
@@ -281,7 +293,8 @@ impl StopSet {
     #[must_use]
     pub fn nbytes(&self) -> usize {
         fn size<S: Symbol>(stops: &Stops<S>) -> usize {
-            stops.automaton.nbytes() + stops.stops.iter().map(|stop| size_of_val(&stop[..])).sum::<usize>()
+            let sequences = stops.sequences.iter().map(|stop| size_of_val(&stop[..]));
+            stops.automaton.nbytes() + sequences.sum::<usize>()
         }
         match &self.matching {
             Matching::Bytes(stops) => size(stops),
@@ -321,8 +334,8 @@ impl StopSet {
 impl PartialEq for StopSet {
     fn eq(&self, other: &Self) -> bool {
         let stops = match (&self.matching, &other.matching) {
-            (Matching::Bytes(one), Matching::Bytes(two)) => one.stops == two.stops,
-            (Matching::Ids(one), Matching::Ids(two)) => one.stops == two.stops,
+            (Matching::Bytes(one), Matching::Bytes(two)) => one.sequences == two.sequences,
+            (Matching::Ids(one), Matching::Ids(two)) => one.sequences == two.sequences,
             _ => false,
         };
         stops && self.kind == other.kind && self.tie() == other.tie() && self.include() == other.include()
@@ -336,7 +349,7 @@ fn fingerprint<S: Symbol>(kind: Kind, stops: &Stops<S>) -> u64 {
     add(kind as u8);
     add(stops.tie as u8);
     add(u8::from(stops.include));
-    for stop in &stops.stops {
+    for stop in &stops.sequences {
         (stop.len() as u64).to_le_bytes().into_iter().for_each(&mut add);
         stop.iter().flat_map(|symbol| symbol.bytes()).for_each(&mut add);
     }
