@@ -163,7 +163,7 @@ macro_rules! kernels {
                     Set::Scalar | Set::Neon => {}
                     // SAFETY: a `Level` exists only where `is_available` has found its features.
                     Set::Avx2 => return unsafe { on_avx2($($arg),*) },
-                    // SAFETY: as above.
+                    // SAFETY: as above; the features are those of this level.
                     Set::Avx512 => return unsafe { on_avx512($($arg),*) },
                 }
             }
