@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::matcher::{Hit, Row};
-use super::set::{Output, Piece, StopSet};
+use super::piece::{Output, Piece};
+use super::set::StopSet;
 use crate::error::{Error, Number};
 
 /// What one row is fed in a step.

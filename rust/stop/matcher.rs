@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use super::automaton::Symbol;
-use super::set::{Kind, Matching, Output, Piece, StopSet, Stops};
+use super::piece::{Output, Piece};
+use super::set::{Kind, Matching, StopSet};
+use super::stops::Stops;
 use super::utf8::Pending;
 use crate::error::Error;
 

@@ -1,11 +1,11 @@
 //! A set of stops, compiled: what is shared by all streams that end at them.
 
-use std::borrow::Cow;
-
-use super::automaton::{Automaton, Symbol};
-use super::matcher::{Hit, Phase, Row};
-use super::{MAX_TOTAL, Tie};
-use crate::error::{Error, Number};
+use super::Tie;
+use super::automaton::Symbol;
+use super::matcher::Hit;
+use super::piece::Piece;
+use super::stops::Stops;
+use crate::error::Error;
 
 /// What the stops and the pieces are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,77 +30,6 @@ impl Kind {
     }
 }
 
-/// Stops over one alphabet and their automaton.
-#[derive(Debug)]
-pub struct Stops<S: Symbol> {
-    pub(super) sequences: Vec<Box<[S]>>,
-    pub(super) automaton: Automaton<S>,
-    pub(super) include: bool,
-    tie: Tie,
-}
-
-impl<S: Symbol> Stops<S> {
-    /// Compiles the stops.
-    ///
-    /// # Errors
-    /// An empty stop, or more than [`MAX_TOTAL`] symbols in all.
-    pub fn new(stops: Vec<Box<[S]>>, tie: Tie, include: bool) -> Result<Self, Error> {
-        if let Some(index) = stops.iter().position(|stop| stop.is_empty()) {
-            return Err(Error::EmptyStop { index });
-        }
-        let total: usize = stops.iter().map(|stop| stop.len()).sum();
-        if total > MAX_TOTAL {
-            return Err(Error::Knob {
-                argument: "stops",
-                rule: "must hold at most 1048576 symbols in all",
-                value: Number::Int(total as i128),
-                row: None,
-            });
-        }
-        Ok(Self { automaton: Automaton::new(&stops, tie), sequences: stops, tie, include })
-    }
-
-    /// The stops, in the caller's order.
-    #[must_use]
-    pub fn stops(&self) -> &[Box<[S]>] {
-        &self.sequences
-    }
-
-    /// The finish in the whole text.
-    #[must_use]
-    pub fn find(&self, whole: &[S]) -> Option<Hit> {
-        let mut row = Row::default();
-        self.feed(&mut row, whole, true).ok()?;
-        self.hit(&row)
-    }
-
-    /// The stops that win in no text. Such a stop contains one that ends earlier, or loses the tie
-    /// against its own suffix; its own text shows which.
-    fn unreachable(&self) -> Vec<usize> {
-        let wins = |index: &usize| {
-            let stop = &self.sequences[*index];
-            let (state, read) = self.automaton.run(0, stop, true);
-            read == stop.len() && self.automaton.winner(state) == Some(*index)
-        };
-        (0..self.sequences.len()).filter(|index| !wins(index)).collect()
-    }
-
-    /// The symbols held back in this row: always a prefix of a stop.
-    #[inline]
-    #[must_use]
-    pub fn held(&self, row: &Row) -> &[S] {
-        let armed = match row.phase {
-            _ if self.include || row.state == 0 => return &[],
-            Phase::Unarmed => false,
-            Phase::Armed => true,
-            Phase::Hit | Phase::Flushed => return &[],
-        };
-        let (stop, depth) = self.automaton.label(row.state);
-        let hold = self.automaton.hold(row.state, armed);
-        self.sequences.get(stop).map_or(&[], |stop| &stop[depth - hold..depth])
-    }
-}
-
 /// A compiled set of stops of one [`Kind`]. Immutable: share it between threads and streams.
 #[derive(Debug)]
 pub struct StopSet {
@@ -114,91 +43,6 @@ pub struct StopSet {
 pub(super) enum Matching {
     Bytes(Box<Stops<u8>>),
     Ids(Box<Stops<u32>>),
-}
-
-/// What a stream is fed with.
-#[derive(Clone, Copy, Debug)]
-pub enum Piece<'a> {
-    /// For [`Kind::Text`] and [`Kind::Bytes`].
-    Bytes(&'a [u8]),
-    /// For [`Kind::Tokens`].
-    Ids(&'a [u32]),
-}
-
-impl Piece<'_> {
-    /// How many symbols it has.
-    pub(super) fn len(self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Ids(ids) => ids.len(),
-        }
-    }
-
-    /// What is before `at`, and the rest.
-    pub(super) fn split_at(self, at: usize) -> (Self, Self) {
-        match self {
-            Self::Bytes(bytes) => (Self::Bytes(&bytes[..at]), Self::Bytes(&bytes[at..])),
-            Self::Ids(ids) => (Self::Ids(&ids[..at]), Self::Ids(&ids[at..])),
-        }
-    }
-}
-
-/// What a stream gives out; borrowed from the piece or from a stop where that is possible.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output<'a> {
-    /// From [`Kind::Text`].
-    Text(Cow<'a, str>),
-    /// From [`Kind::Bytes`].
-    Bytes(Cow<'a, [u8]>),
-    /// From [`Kind::Tokens`].
-    Ids(Cow<'a, [u32]>),
-}
-
-impl Output<'_> {
-    /// The same, borrowed from nothing.
-    #[must_use]
-    pub fn into_owned(self) -> Output<'static> {
-        match self {
-            Self::Text(text) => Output::Text(owned(text)),
-            Self::Bytes(bytes) => Output::Bytes(owned(bytes)),
-            Self::Ids(ids) => Output::Ids(owned(ids)),
-        }
-    }
-
-    /// Whether it is the piece itself, all of it.
-    #[must_use]
-    pub fn is_all_of(&self, piece: Piece<'_>) -> bool {
-        match (self, piece) {
-            (Self::Text(text), Piece::Bytes(bytes)) => std::ptr::eq(text.as_bytes(), bytes),
-            (Self::Bytes(given), Piece::Bytes(bytes)) => std::ptr::eq(&raw const **given, bytes),
-            (Self::Ids(given), Piece::Ids(ids)) => std::ptr::eq(&raw const **given, ids),
-            _ => false,
-        }
-    }
-
-    /// Both, one after the other; an output of another kind never follows.
-    pub(super) fn followed_by(self, next: Self) -> Self {
-        match (self, next) {
-            (Self::Text(text), Self::Text(more)) => Self::Text(text + more),
-            (Self::Bytes(bytes), Self::Bytes(more)) => Self::Bytes(joined(bytes, more)),
-            (Self::Ids(ids), Self::Ids(more)) => Self::Ids(joined(ids, more)),
-            (this, _) => this,
-        }
-    }
-}
-
-/// Both, without a copy where one of them is empty.
-fn joined<'a, S: Copy>(first: Cow<'a, [S]>, then: Cow<'a, [S]>) -> Cow<'a, [S]> {
-    match (first.is_empty(), then.is_empty()) {
-        (true, _) => then,
-        (_, true) => first,
-        _ => Cow::Owned([first, then].concat()),
-    }
-}
-
-/// Owned, without an allocation for nothing.
-fn owned<B: ToOwned + ?Sized + 'static>(value: Cow<'_, B>) -> Cow<'static, B> {
-    Cow::Owned(value.into_owned())
 }
 
 impl StopSet {
