@@ -142,8 +142,8 @@ fn draw_from<C: Chain + ?Sized>(
     };
     chain.run(&mut kept, &knobs, state.mu)?;
     let wanted = Wanted { kept: turn.kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
-    let row = report::Row { given, given_maximum, shaped, maximum };
-    Ok(report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
+    let before = report::Before { given, given_maximum, shaped, maximum };
+    Ok(report::draw(kept, before, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
 }
 
 impl Rules {

@@ -11,7 +11,7 @@ use crate::select::Cut;
 use crate::simd::{self, Level};
 use crate::survey::{self, Survey};
 use crate::urn::Urn;
-use crate::verify::Weighed;
+use crate::verify::Distribution;
 
 /// Where a mask allows at most one token in so many, they are listed at once: no pass over the row pays then.
 const SPARSE: usize = 64;
@@ -239,11 +239,11 @@ impl<'a> Kept<'a> {
 
     /// The kept tokens with their integer weights.
     #[must_use]
-    pub fn weighed(mut self) -> Weighed {
+    pub fn distribution(mut self) -> Distribution {
         let sum = self.found().sum;
         let Scratch { ids, weights, .. } = self.scratch;
         let weights = weights.iter().map(|weight| law::integer_weight(*weight)).collect();
-        Weighed { ids: ids.clone(), weights, sum }
+        Distribution { ids: ids.clone(), weights, sum }
     }
 
     /// The token that chance `u` draws.

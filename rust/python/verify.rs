@@ -197,8 +197,8 @@ impl Speculation<'_> {
             let place = Place { at, mask: *mask, words, slot: &slot };
             let token = match (&self.draft, drafted.get(at)) {
                 (Some(draft), Some(&id)) => {
-                    let target = place.keep(TARGET, &self.target, scratch, |kept| kept.weighed())?;
-                    let draft = place.keep(DRAFT, draft, scratch, |kept| kept.weighed())?;
+                    let target = place.keep(TARGET, &self.target, scratch, |kept| kept.distribution())?;
+                    let draft = place.keep(DRAFT, draft, scratch, |kept| kept.distribution())?;
                     core::verify(id, &draft, &target, words).ok_or(Refused::NotDrafted { id, at })?
                 }
                 _ => place

@@ -1,10 +1,10 @@
 //! Speculative decoding's arithmetic against a twin that takes every product apart, and its distribution.
 
 use rheostat::rng;
-use rheostat::verify::{Weighed, verify};
+use rheostat::verify::{Distribution, verify};
 
-fn kept(tokens: &[(u32, u64)]) -> Weighed {
-    Weighed {
+fn kept(tokens: &[(u32, u64)]) -> Distribution {
+    Distribution {
         ids: tokens.iter().map(|(id, _)| *id).collect(),
         weights: tokens.iter().map(|(_, weight)| *weight).collect(),
         sum: tokens.iter().map(|(_, weight)| weight).sum(),
@@ -104,7 +104,7 @@ fn what_comes_out_is_distributed_as_the_target() {
 fn the_largest_sums_do_not_overflow() {
     let unit = 1_u64 << 43;
     let most = 1_u64 << 62;
-    let draft = Weighed { ids: vec![0, 1], weights: vec![unit, 0], sum: most };
-    let target = Weighed { ids: vec![0, 1], weights: vec![0, unit], sum: most };
+    let draft = Distribution { ids: vec![0, 1], weights: vec![unit, 0], sum: most };
+    let target = Distribution { ids: vec![0, 1], weights: vec![0, unit], sum: most };
     assert_eq!(verify(0, &draft, &target, [0, 0, 0, u64::MAX]), Some(1));
 }
