@@ -1,8 +1,8 @@
 //! The AVX-512 level: 16 lanes.
 //!
-//! An intrinsic may run where the CPU has its instruction. Each reason below names the extension that it asks for; that
-//! the CPU has it is known because nobody but `super` can name this type, and `super` calls the kernels over it for a
-//! [`Level`](super::Level) whose features were found alone. What touches memory is given a slice, which checks its length.
+//! An intrinsic may run where the CPU has its instruction. Each reason below names the extension that it asks for. The
+//! CPU has it: no module outside this folder can name this type, and in it `kernels!` alone does, which calls the kernels
+//! for a [`Level`](super::Level), whose features were found. What touches memory is given a slice, which checks its length.
 
 #[allow(clippy::wildcard_imports, reason = "every intrinsic has its prefix")]
 use std::arch::x86_64::*;
