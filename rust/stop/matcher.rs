@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::automaton::Symbol;
-use super::piece::{Output, Piece};
-use super::set::{Kind, Matching, StopSet};
+use super::piece::{Kind, Output, Piece};
+use super::set::{Matching, StopSet};
 use super::stops::Stops;
 use super::utf8::Pending;
 use crate::error::Error;

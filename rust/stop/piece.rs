@@ -2,6 +2,29 @@
 
 use std::borrow::Cow;
 
+/// What the stops and the pieces are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Bytes in, text out: matched on the UTF-8 bytes, exactly.
+    Text,
+    /// Bytes in, bytes out.
+    Bytes,
+    /// Token ids.
+    Tokens,
+}
+
+impl Kind {
+    /// Its name in Python.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Bytes => "bytes",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
 /// What a stream is fed with.
 #[derive(Clone, Copy, Debug)]
 pub enum Piece<'a> {

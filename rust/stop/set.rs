@@ -3,32 +3,9 @@
 use super::Tie;
 use super::automaton::Symbol;
 use super::matcher::Hit;
-use super::piece::Piece;
+use super::piece::{Kind, Piece};
 use super::stops::Stops;
 use crate::error::Error;
-
-/// What the stops and the pieces are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Bytes in, text out: matched on the UTF-8 bytes, exactly.
-    Text,
-    /// Bytes in, bytes out.
-    Bytes,
-    /// Token ids.
-    Tokens,
-}
-
-impl Kind {
-    /// Its name in Python.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Bytes => "bytes",
-            Self::Tokens => "tokens",
-        }
-    }
-}
 
 /// A compiled set of stops of one [`Kind`]. Immutable: share it between threads and streams.
 #[derive(Debug)]

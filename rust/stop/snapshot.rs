@@ -3,7 +3,8 @@
 
 use super::automaton::Symbol;
 use super::matcher::{Phase, Row};
-use super::set::{Kind, Matching, StopSet};
+use super::piece::Kind;
+use super::set::{Matching, StopSet};
 use super::stops::Stops;
 use super::utf8::Pending;
 use crate::error::{Error, Number};
