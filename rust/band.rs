@@ -89,6 +89,9 @@ pub fn guess_again(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch)
 
 /// The cut of the nucleus of probability p, which it leaves as the sums of its blocks in the scratch's `sums`. Where
 /// the sample misled, what the exact sums have told.
+///
+/// # Errors
+/// What is known now, where the band does not hold the cut.
 pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<Cut, Known> {
     let Scratch { sums, marks, .. } = &mut *scratch;
     let (level, bounds) = (Level::current(), (band.low, band.high));
@@ -107,7 +110,7 @@ pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<
         Err(_) if left == 0 => (within.low, within.below_low) = (band.high.next_up(), (z - above) as f64),
         // (The band is read a second time, so another thread may have made it heavier.)
         Err(inside) => {
-            (within.high, within.below_high) = (band.low, (z - above).saturating_sub(inside) as f64)
+            (within.high, within.below_high) = (band.low, (z - above).saturating_sub(inside) as f64);
         }
     }
     Err(known)

@@ -4,7 +4,7 @@
 use crate::entropy::{LogProbs, entropy, lane_sum, surprise};
 use crate::law;
 
-/// top_h looks at so many tokens.
+/// `top_h` looks at so many tokens.
 pub const TOP_H_TOKENS: usize = 100;
 
 /// What is kept so far, in id order: at least one token.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::history::{Tally, repeats, window};
 use crate::knobs::Rule;
-use crate::penalties::Row;
+use crate::penalties::RowInStep;
 
 /// The rule of `dry_multiplier`.
 pub const MULTIPLIER: Rule<f64> =
@@ -44,7 +44,7 @@ impl Default for Dry {
 
 impl Dry {
     /// x - multiplier * float32(base ** n), n what the repetition's length has over the allowed length.
-    pub(crate) fn apply(&self, row: &mut Row<'_, '_>, history: &[u32]) {
+    pub(crate) fn apply(&self, row: &mut RowInStep<'_, '_>, history: &[u32]) {
         let multiplier = self.multiplier as f32;
         let ids = window(history, self.last_n);
         if multiplier == 0.0 || ids.len() < 2 {

@@ -46,7 +46,9 @@ impl Hasher for Mixer {
 
     /// Numbers alone are hashed; this is for completeness.
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
     }
 
     fn finish(&self) -> u64 {

@@ -33,6 +33,9 @@ pub fn scale_of(temperature: f64) -> f32 {
 }
 
 /// The row's maximum, or why the row is none: the lowest token that is NaN or +inf, or no finite logit.
+///
+/// # Errors
+/// [`Error::Logit`] or [`Error::NoFiniteLogit`], in row 0.
 pub fn check_row(row: &[f32]) -> Result<f32, Error> {
     let maximum = simd::maximum(Level::current(), row);
     if maximum.has_nan || maximum.logit == f32::INFINITY {

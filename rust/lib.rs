@@ -93,4 +93,10 @@ pub use error::Error;
 pub use knobs::{Knobs, Step};
 
 #[cfg(feature = "python")]
+#[expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "docstrings are plain text to Python's help()"
+)]
+#[expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
 mod python;

@@ -68,7 +68,7 @@ pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Ve
 /// The first `top` of the kept tokens in the law's order, with their log-probabilities.
 #[must_use]
 pub fn best(mut kept: Kept<'_>, log_probs: &LogProbs, top: usize) -> Vec<(u32, f64)> {
-    if let Some(first) = first(kept.logits(), top) {
+    if let Some(first) = first_by_insertion(kept.logits(), top) {
         return first.into_iter().map(|(x, place)| (kept.id_at(place), log_probs.of(x))).collect();
     }
     kept.take(Step::TopK, &Knobs { top_k: top, ..Knobs::default() });
@@ -81,14 +81,16 @@ pub fn best(mut kept: Kept<'_>, log_probs: &LogProbs, top: usize) -> Vec<(u32, f
 /// The first `top` of the logits above -inf in the law's order, with their places; None where looking for them this
 /// way does not pay. Most blocks have none that is larger than the last of those found so far, which one comparison of
 /// all tells. A place that is found moves those behind it, so that rows which rise all along are better sorted.
-fn first(logits: &[f32], top: usize) -> Option<Vec<(f32, usize)>> {
+fn first_by_insertion(logits: &[f32], top: usize) -> Option<Vec<(f32, usize)>> {
     if !(1..=FEW).contains(&top) {
         return None;
     }
     let mut found: Vec<(f32, usize)> = Vec::with_capacity(top + 1);
     let (mut least, mut moves) = (f32::NEG_INFINITY, 0);
     for (block, xs) in logits.chunks(BLOCK).enumerate() {
-        if !xs.iter().fold(false, |any, x| any | (*x > least)) {
+        #[expect(clippy::needless_bitwise_bool, reason = "a branch for each logit would keep vectors out")]
+        let any_is_larger = xs.iter().fold(false, |any, x| any | (*x > least));
+        if !any_is_larger {
             continue;
         }
         for (at, x) in xs.iter().enumerate().filter(|(_, x)| **x > f32::NEG_INFINITY) {

@@ -71,7 +71,9 @@ impl Masks {
     ) -> Result<(), Error> {
         self.begin(self.words(moment), width, allowed);
         let [others @ .., (_, enders)] = self.forbidden_ids(moment);
-        others.iter().for_each(|(_, forbidden)| forbid(forbidden, allowed));
+        for (_, forbidden) in others {
+            forbid(&forbidden, allowed);
+        }
         let leaves_one = |allowed: &[u32]| allowed.iter().any(|word| *word != 0);
         if self.words(moment).is_none() {
             forbid(&enders, allowed);
@@ -80,7 +82,9 @@ impl Masks {
             let few: Vec<u32> = enders.iter().copied().filter(|id| has_bit(allowed, *id as usize)).collect();
             forbid(&few, allowed);
             if !leaves_one(allowed) {
-                few.iter().for_each(|id| set_bit(allowed, *id));
+                for id in few {
+                    set_bit(allowed, id);
+                }
             }
         }
         if leaves_one(allowed) {

@@ -40,7 +40,7 @@ pub fn surprise(log_probs: &LogProbs, x: f32) -> f64 {
     -log_probs.of(x) / LN_2
 }
 
-/// The lowest logit in [-f32::MAX, maximum] whose surprise is at most mu; None where none is.
+/// The lowest logit in [`-f32::MAX`, maximum] whose surprise is at most mu; None where none is.
 ///
 /// Every operation of a surprise is monotone in the logit, its rounding too, so the answer is found by halving
 /// the float32 numbers, of which there are 2**32, and no other token is asked.

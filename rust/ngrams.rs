@@ -67,10 +67,7 @@ impl Ngrams {
         let place = before.len() as u32;
         let first = *self.firsts.entry(whole).or_insert(place);
         let is_new = first == place || !self.same(ids, first, place);
-        self.next.push(match is_new {
-            true => self.lists.insert(self.hash, place).unwrap_or(NONE),
-            false => REPEATED,
-        });
+        self.next.push(if is_new { self.lists.insert(self.hash, place).unwrap_or(NONE) } else { REPEATED });
         self.hash = whole.wrapping_sub(worth(ids[oldest]).wrapping_mul(self.leaving));
     }
 

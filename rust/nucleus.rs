@@ -131,7 +131,7 @@ pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scr
     }
     row.logits.gather(f32::MIN, &mut scratch.xs, &mut scratch.ids);
     let z = row.weigh(scratch);
-    row.cut(Known::between(f32::MIN, row.maximum, z), law::share(p, z), scratch)
+    cut(Known::between(f32::MIN, row.maximum, z), law::share(p, z), scratch)
         .retain(&mut scratch.xs, &mut scratch.ids);
     Found { tier: Tier::All, cut: None }
 }
@@ -164,22 +164,22 @@ impl<L> At<L> {
     where
         L: Copy + Into<row::Row<'a>>,
     {
-        let mut found = self.cut(known, low, scratch);
+        let mut found = cut(known, low, scratch);
         let is_open = found.mass < high;
         if is_open {
             let z =
                 simd::sum_weights(Level::current(), self.logits.into().logits(), self.maximum, self.scale);
-            found = self.cut(known, law::share(p, z), scratch);
+            found = cut(known, law::share(p, z), scratch);
         }
         found.retain(&mut scratch.xs, &mut scratch.ids);
         if is_open { Tier::Candidates } else { Tier::Interval }
     }
+}
 
-    /// The cut for a target among the weighed logits of the scratch.
-    fn cut(&self, known: Known, target: u64, scratch: &mut Scratch) -> Cut {
-        let Scratch { xs, weights, members, .. } = scratch;
-        select::cut_by_weight(Weighed { xs, weights }, known, target, members)
-    }
+/// The cut for a target among the weighed logits of the scratch.
+fn cut(known: Known, target: u64, scratch: &mut Scratch) -> Cut {
+    let Scratch { xs, weights, members, .. } = scratch;
+    select::cut_by_weight(Weighed { xs, weights }, known, target, members)
 }
 
 impl<'a> Standing<'a> {
@@ -224,7 +224,7 @@ impl Row<'_> {
             let mass = self.weigh(scratch);
             if mass >= target {
                 let known = Known::between(logit, self.maximum, mass);
-                self.cut(known, target, scratch).retain(&mut scratch.xs, &mut scratch.ids);
+                cut(known, target, scratch).retain(&mut scratch.xs, &mut scratch.ids);
                 return true;
             }
             if scratch.xs.len() > self.logits.len() / WIDE {
@@ -262,7 +262,7 @@ impl Row<'_> {
         }
         simd::list_at_least(level, self.logits, lowest, &mut scratch.xs, &mut scratch.ids);
         let z = self.weigh(scratch);
-        self.cut(Known::between(lowest, self.maximum, z), law::share(p, z), scratch)
+        cut(Known::between(lowest, self.maximum, z), law::share(p, z), scratch)
             .retain(&mut scratch.xs, &mut scratch.ids);
         Some(Tier::Candidates)
     }
@@ -293,7 +293,9 @@ impl Row<'_> {
         members.clear();
         simd::positions_between(level, &logits[..=cut.last], (cut.logit, cut.logit), members);
         let weight = law::integer_weight(weights[cut.last]);
-        members.iter().for_each(|at| sums[*at as usize / SUMMED] += weight);
+        for at in members {
+            sums[*at as usize / SUMMED] += weight;
+        }
         cut
     }
 

@@ -124,7 +124,7 @@ impl Penalties {
         ];
         let mut takers = vec![];
         for (name, argument, value, step) in steps {
-            let mut row = Row { logits: row, takes: false, is_bad: false, infinite: None };
+            let mut row = RowInStep { logits: row, takes: false, is_bad: false, infinite: None };
             step(&mut row);
             if row.is_bad {
                 return Err(Stopped::BadRow);
@@ -144,14 +144,14 @@ impl Penalties {
         Ok(takers)
     }
 
-    fn bias(&self, row: &mut Row<'_, '_>) {
+    fn bias(&self, row: &mut RowInStep<'_, '_>) {
         for (id, bias) in self.logit_bias.iter().flat_map(|biases| biases.iter()) {
             row.set(*id, |x| x + *bias as f32);
         }
     }
 
     /// The biases of one token are added up first, in their order.
-    fn bias_sequences(&self, row: &mut Row<'_, '_>, history: &History) {
+    fn bias_sequences(&self, row: &mut RowInStep<'_, '_>, history: &History) {
         let Some(biases) = &self.sequence_bias else { return };
         Tally::with(row.width(), |mut tally| {
             let mut sums: Vec<(u32, f32)> = vec![]; // a tally holds 1 + the token's place here
@@ -193,7 +193,7 @@ impl Penalties {
         completed.map(|(_, bias)| *bias).fold(f64::NEG_INFINITY, f64::max)
     }
 
-    fn penalize_repetition(&self, row: &mut Row<'_, '_>, repeated: &[(u32, u32)]) {
+    fn penalize_repetition(&self, row: &mut RowInStep<'_, '_>, repeated: &[(u32, u32)]) {
         let r = self.repetition_penalty as f32;
         if r != 1.0 {
             for (id, _) in repeated {
@@ -202,7 +202,7 @@ impl Penalties {
         }
     }
 
-    fn penalize_counts(&self, row: &mut Row<'_, '_>, counted: &[(u32, u32)]) {
+    fn penalize_counts(&self, row: &mut RowInStep<'_, '_>, counted: &[(u32, u32)]) {
         let (f, presence) = (self.frequency_penalty as f32, self.presence_penalty as f32);
         if self.count_something() {
             for (id, count) in counted {
@@ -213,17 +213,17 @@ impl Penalties {
 }
 
 /// A step of the penalties.
-type Step<'a> = &'a dyn Fn(&mut Row<'_, '_>);
+type Step<'a> = &'a dyn Fn(&mut RowInStep<'_, '_>);
 
 /// A row under one step, and what happened to it.
-pub(crate) struct Row<'a, 'b> {
+pub(crate) struct RowInStep<'a, 'b> {
     logits: &'a mut Changing<'b>,
     takes: bool,
     is_bad: bool,
     infinite: Option<usize>,
 }
 
-impl Row<'_, '_> {
+impl RowInStep<'_, '_> {
     /// How many tokens it has.
     pub(crate) fn width(&self) -> usize {
         self.logits.width()

@@ -8,6 +8,7 @@ use crate::simd::{self, Level};
 use crate::{law, logprobs};
 
 /// What is asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// ln p over the kept set.
@@ -48,7 +49,7 @@ pub struct Drawn {
 
 /// A row before the chain.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub struct Before<'a> {
     /// As it came: as many logits as the vocabulary has tokens.
     pub given: row::Row<'a>,
     /// The largest of these; only read where the row as it came is to be told of.
@@ -69,19 +70,19 @@ impl Wanted {
 
 /// Draws a token from what the chain has kept of the row, and tells of it what is wanted.
 #[must_use]
-pub fn draw(mut kept: Kept<'_>, row: Row<'_>, is_greedy: bool, u: u64, wanted: &Wanted) -> Drawn {
+pub fn draw(mut kept: Kept<'_>, before: Before<'_>, is_greedy: bool, u: u64, wanted: &Wanted) -> Drawn {
     let kept_count = wanted.kept_count.then(|| kept.count());
     let entropy = wanted.entropy.then(|| kept.entropy());
     let id = kept.draw(u);
     let mut drawn = Drawn { id: id as u32, kept_count, entropy, ..Drawn::default() };
-    drawn.kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&mut kept, row) });
+    drawn.kept_mass = wanted.kept_mass.then(|| if is_greedy { 1.0 } else { mass(&mut kept, before) });
     drawn.kept = wanted.kept.then(|| kept.tokens().map(|(id, _)| id as u32).collect());
-    drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(row, id));
-    drawn.rank = wanted.rank.then(|| logprobs::rank(row.given.logits(), id));
+    drawn.raw_logprob = wanted.raw_logprob.then(|| raw_logprob(before, id));
+    drawn.rank = wanted.rank.then(|| logprobs::rank(before.given.logits(), id));
     if wanted.logprob || wanted.surprise {
         let sum = kept.weight();
         let log_probs = LogProbs::new(kept.maximum(), kept.temperature(), sum);
-        let x = row.shaped.logit(id);
+        let x = before.shaped.logit(id);
         drawn.logprob = wanted.logprob.then(|| log_probs.of(x));
         drawn.surprise = wanted.surprise.then(|| mirostat::surprise(&log_probs, x));
         drawn.top = (wanted.top > 0).then(|| logprobs::best(kept, &log_probs, wanted.top));
@@ -90,18 +91,18 @@ pub fn draw(mut kept: Kept<'_>, row: Row<'_>, is_greedy: bool, u: u64, wanted: &
 }
 
 /// S / Z, both in weights of the whole shaped row: a cut may have dropped its maximum.
-fn mass(kept: &mut Kept<'_>, row: Row<'_>) -> f64 {
+fn mass(kept: &mut Kept<'_>, before: Before<'_>) -> f64 {
     if kept.is_whole_row() {
         return 1.0;
     }
     let (level, scale) = (Level::current(), law::scale_of(kept.temperature()));
-    let sum_of = |logits: &[f32]| simd::sum_weights(level, logits, row.maximum, scale);
-    let sum = if kept.maximum() == row.maximum { kept.weight() } else { sum_of(kept.logits()) };
-    sum as f64 / sum_of(row.shaped.logits()) as f64
+    let sum_of = |logits: &[f32]| simd::sum_weights(level, logits, before.maximum, scale);
+    let sum = if kept.maximum() == before.maximum { kept.weight() } else { sum_of(kept.logits()) };
+    sum as f64 / sum_of(before.shaped.logits()) as f64
 }
 
-fn raw_logprob(row: Row<'_>, id: usize) -> f64 {
-    let given = row.given.logits();
-    let sum = simd::sum_weights(Level::current(), given, row.given_maximum, law::scale_of(1.0));
-    LogProbs::new(row.given_maximum, 1.0, sum).of(given[id])
+fn raw_logprob(before: Before<'_>, id: usize) -> f64 {
+    let given = before.given.logits();
+    let sum = simd::sum_weights(Level::current(), given, before.given_maximum, law::scale_of(1.0));
+    LogProbs::new(before.given_maximum, 1.0, sum).of(given[id])
 }

@@ -64,8 +64,12 @@ impl Chain for [Step] {
     }
 
     fn run(&self, kept: &mut Kept<'_>, knobs: &Knobs, mu: Option<f64>) -> Result<(), Error> {
-        self.iter().for_each(|step| kept.take(*step, knobs));
-        mu.into_iter().for_each(|mu| kept.keep_unsurprising(mu));
+        for step in self {
+            kept.take(*step, knobs);
+        }
+        if let Some(mu) = mu {
+            kept.keep_unsurprising(mu);
+        }
         Ok(())
     }
 }
@@ -131,14 +135,15 @@ fn draw_from<C: Chain + ?Sized>(
     let knobs = rules.knobs_at(words);
     let mut kept = read(shaped, turn.at, chain, &knobs, scratch)?;
     let maximum = kept.maximum();
-    let given_maximum = match rules.wanted.reads_given() && rules.acts_on(turn) {
-        true => given.check().map_err(|error| error.in_row(turn.at))?,
-        false => maximum,
+    let given_maximum = if rules.wanted.reads_given() && rules.acts_on(turn) {
+        given.check().map_err(|error| error.in_row(turn.at))?
+    } else {
+        maximum
     };
     chain.run(&mut kept, &knobs, state.mu)?;
     let wanted = Wanted { kept: turn.kept, surprise: rules.mirostat.is_some(), ..rules.wanted };
-    let row = report::Row { given, given_maximum, shaped, maximum };
-    Ok(report::draw(kept, row, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
+    let before = report::Before { given, given_maximum, shaped, maximum };
+    Ok(report::draw(kept, before, knobs.temperature == 0.0, words[rng::TOKEN], &wanted))
 }
 
 impl Rules {

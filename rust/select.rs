@@ -189,6 +189,7 @@ fn cut_among(
 }
 
 /// The lowest and the highest logit.
+#[must_use]
 pub fn span(xs: &[f32]) -> (f32, f32) {
     xs.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
         (if x < low { x } else { low }, if x > high { x } else { high })

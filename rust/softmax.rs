@@ -1,4 +1,4 @@
-//! softmax and log_softmax of a row with a temperature.
+//! `softmax` and `log_softmax` of a row with a temperature.
 
 use crate::law;
 use crate::simd::{self, Level};

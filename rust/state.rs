@@ -118,7 +118,9 @@ impl State {
 
     /// Moves on by several.
     pub fn extend(&mut self, ids: &[u32]) {
-        ids.iter().for_each(|id| self.accept(*id));
+        for id in ids {
+            self.accept(*id);
+        }
     }
 
     /// The snapshot.

@@ -10,14 +10,14 @@
 //! - The law's exponent is within 2u |Y| of Y and its weight w within 1.73e-7 of the power of two; W * 2**-43 is
 //!   within 2**-44 of w. Below 2**-100 both are as good as 0.
 //! - The survey's exponent is within u |Y + s| of Y + s, and v within `ROUGH_ERROR` of its power of two.
-//! - So v * 2**-s and w differ by at most the fraction ROUGH_ERROR + 1.73e-7 + ln 2 * u * (3 |Y| + |s|) of a, and
+//! - So v * 2**-s and w differ by at most the fraction `ROUGH_ERROR` + 1.73e-7 + ln 2 * u * (3 |Y| + |s|) of a, and
 //!   by less than 1e-4 of that for higher orders, as long as |s| <= 101.
 //! - Under the probabilities a / A the mean of |Y| is their entropy less log2 A (Gibbs), at most log2 V.
 //! - A cell is within the factor (1 + u)**15 of the sum of its v, and the sum of 8 cells within (1 + u)**7 of
 //!   theirs; the float64 sum of those within 1e-9.
 //!
 //! Together Z is in Zf * 2**-s * (1 +- eps) * 2**43 +- (V / 2 + 2), with Zf the sum of the cells and
-//! eps = (ROUGH_ERROR + 1.73e-7 + 22u + ln 2 * u * (3 log2 V + |s|)) * 1.0001 + 1e-9, some 6e-6.
+//! eps = (`ROUGH_ERROR` + 1.73e-7 + 22u + ln 2 * u * (3 log2 V + |s|)) * 1.0001 + 1e-9, some 6e-6.
 //!
 //! The row is read where it stands. A forbidden logit weighs 0 there, and so does one that a penalty has changed: what
 //! it weighs now is added to its cell afterwards, which then is a sum of its 16 logits like any other, in another
@@ -108,17 +108,6 @@ impl Survey {
         row.changes().iter().fold(maximum, |largest, (_, x)| largest.max(*x))
     }
 
-    /// eps, for the row's maximum and length.
-    fn error(&self, s: f64, vocab: usize) -> f64 {
-        self.error_of_weights(s, vocab) + 22.0 * U * 1.0001 + 1e-9
-    }
-
-    /// The part of eps that the weights make, and not their sums.
-    fn error_of_weights(&self, s: f64, vocab: usize) -> f64 {
-        let log2_vocab = f64::from(vocab.ilog2() + 1);
-        (ROUGH_ERROR + 1.73e-7 + LN_2 * U * (3.0 * log2_vocab + s.abs())) * 1.0001
-    }
-
     /// m * c - k, for the row's maximum.
     fn offset(&self, maximum: f32) -> f64 {
         f64::from(maximum) * f64::from(self.scale) + f64::from(self.shift)
@@ -128,7 +117,7 @@ impl Survey {
     #[must_use]
     pub fn sum_between(&self, maximum: f32, vocab: usize) -> (u64, u64) {
         let s = self.offset(maximum);
-        let error = self.error(s, vocab);
+        let error = error(s, vocab);
         let sum = self.sum * exp2(-s) * law::UNIT as f64;
         let slack = vocab as f64 / 2.0 + 2.0;
         (((sum * (1.0 - error) - slack) as u64).max(1), (sum * (1.0 + error) + slack) as u64 + 1)
@@ -150,7 +139,7 @@ impl Survey {
         let rest = sum - simd::sum_rough_weights(Level::current(), listed, self.scale, self.shift);
         let unit = exp2(s);
         let error = (15.0 * U * 1.0001 + 1e-9) * sum + ENTROPY * unit;
-        let part = self.error_of_weights(s, vocab);
+        let part = error_of_weights(s, vocab);
         let slack = vocab as f64 / 2.0 + 2.0;
         let scaled = law::UNIT as f64 / unit;
         let low = ((rest - error) * (1.0 - part) * scaled - slack) as u64; // 0 where it is negative
@@ -173,7 +162,7 @@ impl Survey {
         weights: &mut Vec<f32>,
     ) -> Option<usize> {
         let slack = (row.len() + 4) as f64 / law::UNIT as f64 * 1.01;
-        let margin = self.sum * (2.0 * self.error(self.offset(maximum), row.len()) + slack);
+        let margin = self.sum * (2.0 * error(self.offset(maximum), row.len()) + slack);
         let mass = u as f64 / 2.0_f64.powi(64) * self.sum;
         let (block, before) = cells.block_at_mass(row.source(), mass);
         weights.resize(block.len(), 0.0);
@@ -204,6 +193,17 @@ impl Survey {
     pub fn rough_sum(&self) -> f64 {
         self.sum
     }
+}
+
+/// eps, for a row's maximum as m * c - k and its length.
+fn error(s: f64, vocab: usize) -> f64 {
+    error_of_weights(s, vocab) + 22.0 * U * 1.0001 + 1e-9
+}
+
+/// The part of eps that the weights make, and not their sums.
+fn error_of_weights(s: f64, vocab: usize) -> f64 {
+    let log2_vocab = f64::from(vocab.ilog2() + 1);
+    (ROUGH_ERROR + 1.73e-7 + LN_2 * U * (3.0 * log2_vocab + s.abs())) * 1.0001
 }
 
 /// Logits from all over the row, or all of it where there is room: stretches from each of equal parts, at a place that

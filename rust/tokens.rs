@@ -40,6 +40,7 @@ impl TokenTable {
     }
 
     /// Every token's bytes in the order of the ids, none for a token without text.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
         (0..self.len()).map(|id| self.get(id).flatten())
     }

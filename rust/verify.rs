@@ -9,7 +9,7 @@ use crate::rng::{ACCEPT, RESIDUAL};
 
 /// A kept set with its integer weights, in id order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Weighed {
+pub struct Distribution {
     /// The kept tokens' ids, ascending.
     pub ids: Vec<u32>,
     /// Their integer weights.
@@ -18,7 +18,7 @@ pub struct Weighed {
     pub sum: u64,
 }
 
-impl Weighed {
+impl Distribution {
     /// The weight of a token, if it is kept.
     #[must_use]
     pub fn weight(&self, id: u32) -> Option<u64> {
@@ -29,7 +29,7 @@ impl Weighed {
 /// The token that stands in the place of the drafted one: itself where it is accepted. `words` is the block of
 /// chance at that place. None where the draft cannot have drawn it: it is not kept there, or weighs nothing.
 #[must_use]
-pub fn verify(drafted: u32, draft: &Weighed, target: &Weighed, words: [u64; 4]) -> Option<u32> {
+pub fn verify(drafted: u32, draft: &Distribution, target: &Distribution, words: [u64; 4]) -> Option<u32> {
     let weight = draft.weight(drafted).filter(|weight| *weight > 0)?;
     let q = u128::from(weight) * u128::from(target.sum);
     let p = u128::from(target.weight(drafted).unwrap_or(0)) * u128::from(draft.sum);
@@ -44,7 +44,7 @@ fn scale(u: u64, n: u128) -> u128 {
 
 /// The first id whose cumulative residual weight exceeds floor(u * R / 2**64). R > 0: the refused token's q is not
 /// 0, so q > p there, and as p - q sums to 0 over the row, p > q elsewhere.
-fn residual(draft: &Weighed, target: &Weighed, u: u64) -> u32 {
+fn residual(draft: &Distribution, target: &Distribution, u: u64) -> u32 {
     let excess = || {
         let mut at = 0;
         target.ids.iter().zip(&target.weights).map(move |(&id, &weight)| {

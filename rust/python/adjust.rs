@@ -137,7 +137,7 @@ fn optional_counts(
     };
     let is_list = value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>();
     let items = if is_list { value.try_iter()?.collect::<PyResult<Vec<_>>>()? } else { vec![] };
-    if items.iter().any(|item| item.is_none()) {
+    if items.iter().any(PyAnyMethods::is_none) {
         // checked with a 1, which keeps every rule, in the place of each None
         let py = value.py();
         let filled = PyList::new(py, items.iter().map(|i| if i.is_none() { one(py) } else { i.clone() }))?;

@@ -137,9 +137,10 @@ impl<'py> Logits<'py> {
         let py = list.py();
         let array = as_array(list).map_err(|error| {
             let ragged = error.is_instance_of::<PyValueError>(py) || error.is_instance_of::<PyTypeError>(py);
-            match ragged {
-                true => type_error("logits must be numbers in rows of equal length, got a ragged list"),
-                false => error,
+            if ragged {
+                type_error("logits must be numbers in rows of equal length, got a ragged list")
+            } else {
+                error
             }
         })?;
         // Whole numbers go the way of float64: rounded to float32, once.

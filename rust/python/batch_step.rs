@@ -82,7 +82,7 @@ impl Failure {
 /// Whether bad rows are marked.
 pub fn marks(on_bad_row: &Given<'_>) -> PyResult<bool> {
     let Some(given) = &on_bad_row.0 else { return Ok(false) };
-    let text = given.cast::<PyString>().ok().map(|text| text.to_cow()).transpose()?;
+    let text = given.cast::<PyString>().ok().map(PyStringMethods::to_cow).transpose()?;
     match text.as_deref() {
         Some("raise") => Ok(false),
         Some("mark") => Ok(true),
@@ -94,11 +94,11 @@ pub fn marks(on_bad_row: &Given<'_>) -> PyResult<bool> {
 }
 
 /// `rheostat.results.Tokens(ids, tokens, reasons, kept)`.
-pub fn tokens<'py>(
-    py: Python<'py>,
+pub fn tokens(
+    py: Python<'_>,
     mut results: Vec<Result<Drawn, Failure>>,
     tells_kept: bool,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let id = |result: &Result<Drawn, Failure>| result.as_ref().map_or(-1, |drawn| i64::from(drawn.id));
     let ids = PyArray1::from_iter(py, results.iter().map(id));

@@ -95,9 +95,8 @@ impl<'py> RowMasks<'py> {
             return Err(knob_error(value.py(), message, name, got));
         }
         let row = Shape { count: 1, is_row: true };
-        let one = |item: &Bound<'py, PyAny>| match item.is_none() {
-            true => Ok(None),
-            false => Words::extract(name, item, row, width).map(Some),
+        let one = |item: &Bound<'py, PyAny>| {
+            if item.is_none() { Ok(None) } else { Words::extract(name, item, row, width).map(Some) }
         };
         items.iter().map(one).collect::<PyResult<_>>().map(Self)
     }

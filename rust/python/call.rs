@@ -266,6 +266,6 @@ fn with_row<R>(
     });
     result.map_err(|failure| match failure {
         Failure::Law(error) => Failure::Law(rows.restore(error.in_row(at))),
-        raised => raised,
+        Failure::Python(raised) => Failure::Python(raised),
     })
 }

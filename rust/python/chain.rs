@@ -163,7 +163,7 @@ impl Chain {
         let (mut links, mut calls) = (vec![], false);
         for item in steps.try_iter()? {
             let item = item?;
-            let name = item.cast::<PyString>().ok().map(|name| name.to_cow()).transpose()?;
+            let name = item.cast::<PyString>().ok().map(PyStringMethods::to_cow).transpose()?;
             links.push(match name.as_deref() {
                 None => Link::Call(item.clone().unbind()),
                 Some("mirostat") => Link::Mirostat,

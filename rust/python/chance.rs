@@ -92,13 +92,14 @@ impl Chances {
         }
 
         let all = [&seed, &stream, &position, &u];
-        let first_length = all.iter().filter_map(|words| words.as_ref()?.length()).next();
+        let first_length = all.iter().find_map(|words| words.as_ref()?.length());
         let count = if shape.is_row { first_length.unwrap_or(1) } else { shape.count };
         for words in all.into_iter().flatten() {
             words.check(count)?;
         }
         if shape.count > 1 {
-            refuse_one_chance_for_all(py, &seed, &stream, &position, &u, shape.count)?;
+            let [seed, stream, position, u] = all.map(Option::as_ref);
+            refuse_one_chance_for_all(py, seed, stream, position, u, shape.count)?;
         }
 
         let at = |words: &Option<Words<'_, '_>>, row| {
@@ -198,13 +199,13 @@ pub fn fresh_seed() -> PyResult<u64> {
 /// One seed for several rows would give them all the same chance.
 fn refuse_one_chance_for_all(
     py: Python<'_>,
-    seed: &Option<Words<'_, '_>>,
-    stream: &Option<Words<'_, '_>>,
-    position: &Option<Words<'_, '_>>,
-    u: &Option<Words<'_, '_>>,
+    seed: Option<&Words<'_, '_>>,
+    stream: Option<&Words<'_, '_>>,
+    position: Option<&Words<'_, '_>>,
+    u: Option<&Words<'_, '_>>,
     rows: usize,
 ) -> PyResult<()> {
-    let one = |words: &Option<Words<'_, '_>>| match words.as_ref().map(|words| &words.values) {
+    let one = |words: Option<&Words<'_, '_>>| match words.map(|words| &words.values) {
         Some(PerRow::One(word)) => Some(*word),
         _ => None,
     };

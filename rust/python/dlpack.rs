@@ -57,20 +57,46 @@ enum Managed {
     Versioned(NonNull<Versioned>),
 }
 
+impl Managed {
+    /// The tensor; None beyond version 1, where only version and deleter have a known place.
+    fn tensor(&self) -> Option<&DlTensor> {
+        match self {
+            // SAFETY: the producer promises an aligned structure of this type, which is there and stays as it is until
+            // its deleter is called: when `self`, from which this is borrowed, is dropped.
+            Self::Unversioned(managed) => Some(unsafe { &managed.as_ref().tensor }),
+            Self::Versioned(managed) => {
+                // SAFETY: the version comes first in every version's structure, and no more than it is read.
+                let major = unsafe { (*managed.as_ptr()).major };
+                if major > 1 {
+                    return None;
+                }
+                // SAFETY: as above; up to version 1 the structure is this one.
+                Some(unsafe { &managed.as_ref().tensor })
+            }
+        }
+    }
+}
+
 impl Drop for Managed {
     fn drop(&mut self) {
-        // SAFETY: the structure became ours when its capsule was renamed, or was made for us by the
-        // exchange API; nothing else calls the deleter. `Tensor<'py>` keeps this under the GIL.
-        unsafe {
-            match self {
-                Self::Unversioned(managed) => {
-                    if let Some(deleter) = managed.as_ref().deleter {
-                        deleter(managed.as_ptr());
+        match self {
+            Self::Unversioned(managed) => {
+                let managed = managed.as_ptr();
+                // SAFETY: the structure became ours when its capsule was renamed, and is there until its deleter is
+                // called: here, and nowhere else. `Tensor<'py>` keeps this under the GIL.
+                unsafe {
+                    if let Some(deleter) = (*managed).deleter {
+                        deleter(managed);
                     }
                 }
-                Self::Versioned(managed) => {
-                    if let Some(deleter) = managed.as_ref().deleter {
-                        deleter(managed.as_ptr());
+            }
+            Self::Versioned(managed) => {
+                let managed = managed.as_ptr();
+                // SAFETY: as above, or the exchange API has made it for us. The deleter has its place in every version,
+                // and no more than that field is read: of a later version the rest may not be there.
+                unsafe {
+                    if let Some(deleter) = (*managed).deleter {
+                        deleter(managed);
                     }
                 }
             }
@@ -94,21 +120,14 @@ impl<'py> Tensor<'py> {
             Some(managed) => managed,
             None => export(object)?,
         };
-        // SAFETY: both structures stay valid until their deleter is called, which `managed` does last.
-        let (tensor, major) = unsafe {
-            match &managed {
-                Managed::Unversioned(managed) => (&managed.as_ref().tensor, 0),
-                Managed::Versioned(managed) => (&managed.as_ref().tensor, managed.as_ref().major),
-            }
-        };
-        // Beyond version 1 only the deleter has a known place.
-        let layout = match (major, sizes(tensor.ndim, tensor.shape)) {
-            (0 | 1, Some(shape)) => Layout::read(
+        let tensor = managed.tensor().ok_or_else(|| unreadable(object))?;
+        let layout = match sizes(tensor.ndim, tensor.shape) {
+            Some(shape) => Layout::read(
                 tensor,
                 &shape,
                 sizes(tensor.ndim, tensor.strides).filter(|_| !tensor.strides.is_null()),
             )?,
-            _ => None,
+            None => None,
         };
         let layout = layout.ok_or_else(|| unreadable(object))?;
         Ok(Self { _managed: managed, layout, _gil: PhantomData })
@@ -146,24 +165,25 @@ impl<'py> Tensor<'py> {
             return None;
         }
         let shape = (rows, vocab);
-        // SAFETY: not null, aligned (above), strides not negative, and the extent in bytes fits an isize
-        // (`Layout::read`). That the producer's memory has that extent and lives as long as `_managed` is
-        // the producer's promise. float16 and u16 have two bytes and no invalid values.
-        Some(unsafe {
-            match self.layout.kind {
-                Kind::F32 => Cells::F32(self.view::<f32>(shape)),
-                Kind::F64 => Cells::F64(self.view::<f64>(shape)),
-                Kind::F16 => Cells::F16(self.view::<f16>(shape)),
-                Kind::Bf16 => Cells::Bf16(self.view::<u16>(shape)),
-            }
+        Some(match self.layout.kind {
+            // SAFETY: `lowest` is neither null nor unaligned (above), and holds float32 of this shape.
+            Kind::F32 => Cells::F32(unsafe { self.view::<f32>(shape) }),
+            // SAFETY: as above, float64.
+            Kind::F64 => Cells::F64(unsafe { self.view::<f64>(shape) }),
+            // SAFETY: as above, float16: two bytes, aligned as u16 is, none of them invalid.
+            Kind::F16 => Cells::F16(unsafe { self.view::<f16>(shape) }),
+            // SAFETY: as above, bfloat16 by its bits: two bytes, none of them invalid.
+            Kind::Bf16 => Cells::Bf16(unsafe { self.view::<u16>(shape) }),
         })
     }
 
     /// # Safety
-    /// `T` must be what `kind` says, `lowest` aligned for it, and `shape` the tensor's.
+    /// `T` must be what `kind` says, `lowest` not null and aligned for it, and `shape` the tensor's, without a zero.
     unsafe fn view<T>(&self, shape: (usize, usize)) -> ArrayView2<'_, T> {
         let strides = (self.layout.strides[0], self.layout.strides[1]);
-        // SAFETY: see `cells`.
+        // SAFETY: pointer and type are the caller's promise. Strides are not negative, and elements and extent in bytes
+        // fit an isize (`Layout::read`). That memory of that extent is there from `lowest` on, lives as long as `_managed`
+        // and is not written to meanwhile is the producer's promise, and its owner's.
         let mut view =
             unsafe { ArrayView2::from_shape_ptr(shape.strides(strides), self.layout.lowest.cast::<T>()) };
         for (axis, flipped) in self.layout.flipped.iter().enumerate() {
@@ -181,7 +201,7 @@ fn sizes(ndim: i32, numbers: *const i64) -> Option<Vec<i64>> {
     if ndim > 0 && numbers.is_null() {
         return None;
     }
-    // SAFETY: not null, and the producer promises `ndim` numbers there.
+    // SAFETY: not null where there is an i, and the producer promises `ndim` numbers there, wherever they are aligned.
     Some((0..ndim).map(|i| unsafe { numbers.add(i).read_unaligned() }).collect())
 }
 
@@ -197,15 +217,17 @@ fn exchange(object: &Bound<'_, PyAny>) -> Option<Managed> {
     if is_neg.is_ok_and(|is_neg| is_neg.is_truthy().unwrap_or(true)) {
         return None;
     }
+    // SAFETY: the capsule's name promises a structure that begins with its version, alive as long as the process. No
+    // more than the version is read.
+    if unsafe { (*api.as_ptr()).major } != 1 {
+        return None;
+    }
+    // SAFETY: as above, and in version 1 it has this field.
+    let export = unsafe { (*api.as_ptr()).managed_tensor_from_py_object_no_sync }?;
     let mut managed = null_mut();
-    // SAFETY: the capsule's name promises this structure, alive as long as the process; the function is
-    // read after the version, takes a borrowed object and, on success (0), gives us a structure to delete.
-    let failed = unsafe {
-        if api.as_ref().major != 1 {
-            return None;
-        }
-        api.as_ref().managed_tensor_from_py_object_no_sync?(object.as_ptr().cast(), &raw mut managed)
-    };
+    // SAFETY: the function takes an object that is borrowed, under the GIL, and a place for a pointer; where it gives 0,
+    // what it has written there is a structure for us to delete.
+    let failed = unsafe { export(object.as_ptr().cast(), &raw mut managed) };
     if failed != 0 {
         drop(PyErr::take(py));
         return None;
@@ -249,7 +271,7 @@ fn export(object: &Bound<'_, PyAny>) -> PyResult<Managed> {
     } else {
         return Err(unreadable(object)); // consumed before, or no DLPack capsule at all
     };
-    // SAFETY: `capsule` is a capsule, and the name is static. Renamed, it no longer deletes the tensor.
+    // SAFETY: `capsule` is a capsule, under the GIL, and the name is static. (Renamed, it no longer deletes the tensor.)
     if unsafe { ffi::PyCapsule_SetName(capsule.as_ptr(), used.as_ptr()) } != 0 {
         std::mem::forget(managed); // still the capsule's
         return Err(PyErr::fetch(py));

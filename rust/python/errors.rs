@@ -73,6 +73,10 @@ pub fn type_error(message: impl Into<String>) -> PyErr {
 }
 
 /// The Python exception for a core error.
+#[expect(
+    clippy::match_same_arms,
+    reason = "the same words over a float and over an integer are two functions"
+)]
 pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
     let text = error.to_string();
     match error {

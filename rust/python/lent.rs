@@ -28,8 +28,8 @@ impl<'py> Logits<'py> {
             && array.dtype().num() == NPY_TYPES::NPY_FLOAT as i32
             && is_plain(array, array.dtype().byteorder(), Kind::F32)
         {
-            let (source, _floats) = (Source::Brief(array.clone()), StandardFloats::begin());
-            return Ok(Self { source, memory: None, is_row: true, rows: 1, vocab: *vocab, _floats });
+            let (source, floats) = (Source::Brief(array.clone()), StandardFloats::begin());
+            return Ok(Self { source, memory: None, is_row: true, rows: 1, vocab: *vocab, _floats: floats });
         }
         Self::extract(object)
     }

@@ -157,9 +157,9 @@ impl Wanted {
         for item in &items {
             flat &= !is_sequence(item)?;
         }
-        let of_row = |(row, item): (usize, &Bound<'_, PyAny>)| match flat {
-            true => Ok(vec![id(NAME, item, vocab.get(row), kind)?]),
-            false => id_list(NAME, item, vocab.get(row), kind),
+        let of_row = |(row, item): (usize, &Bound<'_, PyAny>)| {
+            let vocab = vocab.get(row);
+            if flat { Ok(vec![id(NAME, item, vocab, kind)?]) } else { id_list(NAME, item, vocab, kind) }
         };
         let ids = items.iter().enumerate().map(of_row).collect::<PyResult<Vec<_>>>()?;
         let length = ids.first().map_or(0, Vec::len);

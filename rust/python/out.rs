@@ -113,13 +113,12 @@ impl Pairs<'_> {
         let results = self.target.axis_iter_mut(Axis(0)).map(|row| row.into_slice().unwrap_or_default());
         threads::map_rows(results.collect(), vocab, |i, result: &mut [f32]| {
             with_scratch(|scratch| {
-                let row = match &source {
-                    Some(rows) => rows.row(i, scratch),
-                    None => {
-                        scratch.clear();
-                        scratch.extend_from_slice(result);
-                        scratch
-                    }
+                let row = if let Some(rows) = &source {
+                    rows.row(i, scratch)
+                } else {
+                    scratch.clear();
+                    scratch.extend_from_slice(result);
+                    scratch
                 };
                 kernel(i, row, result);
             });

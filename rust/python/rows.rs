@@ -113,7 +113,6 @@ fn copy<T: Copy>(scratch: &mut Vec<f32>, row: ArrayView1<'_, T>, widen: impl Fn(
 }
 
 /// float64 rounded to float32, half to even; `+inf` for what is finite and too large.
-#[allow(clippy::cast_possible_truncation)]
 fn round(x: f64) -> f32 {
     let rounded = x as f32;
     if rounded.is_infinite() && x.is_finite() { f32::INFINITY } else { rounded }

@@ -17,6 +17,7 @@ const ROWS: usize = 64;
 
 /// `work` on every item, over threads where it pays, and the results in order; `cost` is that of an item, in logits.
 /// What the handler of a signal raises ends it. The GIL may be held or not.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime")]
 pub fn map_rows<T: Send, R: Send>(
     items: Vec<T>,
     cost: usize,

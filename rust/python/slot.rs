@@ -68,12 +68,13 @@ impl Plan {
         let mut shaping = Adjustments::new(py, ROW, vocab_size, &keywords)?.into_shaping();
         shaping.masks.vocab_size = shaping.masks.vocab_size.or(Some(vocab_size));
         let is_on = !params.getattr("mirostat")?.eq(0)?;
-        let mirostat = match is_on {
-            true => Some(Mirostat {
+        let mirostat = if is_on {
+            Some(Mirostat {
                 tau: params.getattr("mirostat_tau")?.extract()?,
                 eta: params.getattr("mirostat_eta")?.extract()?,
-            }),
-            false => None,
+            })
+        } else {
+            None
         };
         Ok(Self {
             rules: Rules { shaping, knobs, mirostat, wanted: wanted_of(params)? },

@@ -69,12 +69,7 @@ fn encoded(stops: &[Bound<'_, PyAny>], kind: Kind) -> PyResult<Vec<Box<[u8]>>> {
     stops.iter().enumerate().map(convert).collect()
 }
 
-fn named<'py, T: Copy>(
-    value: &Bound<'py, PyAny>,
-    name: Name,
-    rule: &str,
-    names: &[(&str, T)],
-) -> PyResult<T> {
+fn named<T: Copy>(value: &Bound<'_, PyAny>, name: Name, rule: &str, names: &[(&str, T)]) -> PyResult<T> {
     let Ok(text) = value.cast::<PyString>() else { return Err(wrong_type(name, rule, value)) };
     let known = names.iter().find(|(name, _)| text.to_str().is_ok_and(|text| text == *name));
     known.map(|(_, known)| *known).ok_or_else(|| broken(name, rule, value))

@@ -55,7 +55,7 @@ fn parse(state: &Bound<'_, PyTuple>) -> Option<Snapshot> {
 pub fn from_tuple(set: &StopSet, state: &Bound<'_, PyAny>) -> PyResult<Row> {
     let bad = || broken(Name::of("state"), "must be one that StopMatcher.__getstate__ gave", state);
     let tuple = state.cast::<PyTuple>().map_err(|_| bad())?;
-    let version = tuple.get_item(0).ok().filter(|version| version.is_exact_instance_of::<PyInt>());
+    let version = tuple.get_item(0).ok().filter(PyAnyMethods::is_exact_instance_of::<PyInt>);
     let version = version.ok_or_else(bad)?;
     if !version.eq(SNAPSHOT_VERSION)? {
         return Err(broken(Name::of("state"), "must be of version 1", &version));

@@ -7,7 +7,7 @@ use pyo3::types::{PyTuple, PyType};
 use crate::report::Drawn;
 
 /// `rheostat.results.Token(...)`. Through `tuple.__new__`: the class's own one is written in Python.
-pub fn wrap<'py>(py: Python<'py>, drawn: Drawn) -> PyResult<Bound<'py, PyAny>> {
+pub fn wrap(py: Python<'_>, drawn: Drawn) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let new = NEW.get_or_try_init(py, || py.get_type::<PyTuple>().getattr("__new__").map(Bound::unbind))?;

@@ -93,6 +93,7 @@ fn verify<'py>(
     vocab_size: Given<'py>,
     bitmask: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let is_lossless = is_lossless(&method)?;
     let seed = one_integer("seed", seed, WORD)? as u64;
     let stream = stream.0.as_ref().map_or(Ok(0), |stream| one_integer("stream", stream, WORD))? as u64;
@@ -150,7 +151,6 @@ fn verify<'py>(
     let detaches = !slot.calls() && (count + 1).saturating_mul(width) >= WORTH_DETACHING;
     let ids = detach_if(py, detaches, || scratch::with(|scratch| speculation.run(&ids, slot, scratch)));
     let ids = ids.map_err(|refused| refused.into_python(py))?;
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.import(py, "rheostat.results", "Verified")?;
     class.call1((ids.len() - 1, PyTuple::new(py, ids)?))
 }
@@ -188,6 +188,7 @@ impl Refused {
 
 impl Speculation<'_> {
     /// The drafted tokens that stay, and one more.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime")]
     fn run(&self, drafted: &[u32], mut slot: Slot, scratch: &mut Scratch) -> Result<Vec<u32>, Refused> {
         let (seed, stream, position) = self.chance;
         let mut ids = vec![];
@@ -196,8 +197,8 @@ impl Speculation<'_> {
             let place = Place { at, mask: *mask, words, slot: &slot };
             let token = match (&self.draft, drafted.get(at)) {
                 (Some(draft), Some(&id)) => {
-                    let target = place.keep(TARGET, &self.target, scratch, |kept| kept.weighed())?;
-                    let draft = place.keep(DRAFT, draft, scratch, |kept| kept.weighed())?;
+                    let target = place.keep(TARGET, &self.target, scratch, |kept| kept.distribution())?;
+                    let draft = place.keep(DRAFT, draft, scratch, |kept| kept.distribution())?;
                     core::verify(id, &draft, &target, words).ok_or(Refused::NotDrafted { id, at })?
                 }
                 _ => place
@@ -237,7 +238,7 @@ impl Place<'_> {
         (scratch.row, scratch.shaped) = (row, shaped);
         result.map_err(|failure| match failure {
             Failure::Law(error) => Refused::Failure(name, Failure::Law(rows.restore(error))),
-            raised => Refused::Failure(name, raised),
+            Failure::Python(raised) => Refused::Failure(name, Failure::Python(raised)),
         })
     }
 }

@@ -64,16 +64,17 @@ mod register {
     #[inline]
     pub fn read() -> Control {
         let mut control: Control = 0;
-        // SAFETY: stores four bytes to a local of four bytes; SSE is part of x86-64.
+        // SAFETY: stores four bytes to a local of four bytes, and changes nothing else; SSE is part of x86-64.
         unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags)) };
         control
     }
 
     #[inline(never)]
     pub fn write(control: Control) {
-        // SAFETY: loads four bytes from a local of four bytes. The value is the standard one, whose reserved bits are 0,
-        // or one that this register has held. Nothing else of this thread runs before the guard puts back what was.
-        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack, preserves_flags)) };
+        // SAFETY: loads four bytes from a local of four bytes; SSE is part of x86-64. The value is the standard one, whose
+        // reserved bits are 0 and which Rust code takes for granted, or, as the guard goes, the one that this thread came
+        // with. It overwrites the sticky flags: flags are not said to be preserved.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack)) };
     }
 }
 
@@ -100,8 +101,8 @@ mod register {
 
     #[inline(never)]
     pub fn write(control: Control) {
-        // SAFETY: writes a register that every program may write: the standard value, or one that it has held. Nothing
-        // else of this thread runs before the guard puts back what was.
+        // SAFETY: writes a register that every program may write: the standard value, which Rust code takes for granted,
+        // or, as the guard goes, the one that this thread came with. Its flags stand in other registers.
         unsafe { asm!("msr fpcr, {}", in(reg) control, options(nostack, preserves_flags)) };
     }
 }

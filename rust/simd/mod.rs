@@ -163,7 +163,7 @@ macro_rules! kernels {
                     Set::Scalar | Set::Neon => {}
                     // SAFETY: a `Level` exists only where `is_available` has found its features.
                     Set::Avx2 => return unsafe { on_avx2($($arg),*) },
-                    // SAFETY: as above.
+                    // SAFETY: as above; the features are those of this level.
                     Set::Avx512 => return unsafe { on_avx512($($arg),*) },
                 }
             }
@@ -264,7 +264,7 @@ kernels! {
     fn sum_squares_below(xs: &[f32], weights: &[f32], bound: f32) -> f32;
     /// Keeps the logits at or above `cut`, and their ids, in order.
     fn retain_at_least(cut: f32, xs: &mut Vec<f32>, ids: &mut Vec<u32>);
-    /// Writes (x - maximum) / temperature - ln_z, in float64 and rounded once, into `out`.
+    /// Writes `(x - maximum) / temperature - ln_z`, in float64 and rounded once, into `out`.
     fn store_log_probs(row: &[f32], maximum: f32, temperature: f64, ln_z: f64, out: &mut [f32]);
     /// Writes (W / S) * l, l = (x - m) / T - ln(S / 2**43), for every token of float weight v, 0 where W is 0, into
     /// `out`; m, T and the logarithm are the `scores`.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::matcher::{Hit, Row};
-use super::set::{Output, Piece, StopSet};
+use super::piece::{Output, Piece};
+use super::set::StopSet;
 use crate::error::{Error, Number};
 
 /// What one row is fed in a step.
@@ -60,6 +61,9 @@ impl Batch {
 
     /// Feeds rows in the given order; `take` gets the place of each feed, its piece and what its row gives out. After
     /// an error no row has changed.
+    ///
+    /// # Errors
+    /// A row that does not exist, or what [`StopSet::feed`] refuses.
     pub fn feed<'a, R>(
         &mut self,
         feeds: impl ExactSizeIterator<Item = Feed<'a>>,
@@ -90,6 +94,9 @@ impl Batch {
     }
 
     /// Ends the given rows: what each held.
+    ///
+    /// # Errors
+    /// A row that does not exist; then none has changed.
     pub fn flush(&mut self, rows: &[usize]) -> Result<Vec<Output<'static>>, Error> {
         self.check("rows", rows)?;
         let flushed = |&row: &usize| self.sets[row].flush(&mut self.rows[row]).into_owned();
@@ -97,14 +104,22 @@ impl Batch {
     }
 
     /// Starts the given rows again.
+    ///
+    /// # Errors
+    /// A row that does not exist; then none has changed.
     pub fn reset(&mut self, rows: &[usize]) -> Result<(), Error> {
         self.check("rows", rows)?;
-        rows.iter().for_each(|&row| self.rows[row] = Row::default());
+        for row in rows {
+            self.rows[*row] = Row::default();
+        }
         Ok(())
     }
 
     /// Row `i` goes on as row `index[i]` was, stop set included: beam search. As many rows as
     /// `index` is long remain.
+    ///
+    /// # Errors
+    /// A row that does not exist; then none has changed.
     pub fn reorder(&mut self, index: &[usize]) -> Result<(), Error> {
         self.check("index", index)?;
         self.rows = index.iter().map(|&from| self.rows[from]).collect();

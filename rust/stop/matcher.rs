@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use super::automaton::Symbol;
-use super::set::{Kind, Matching, Output, Piece, StopSet, Stops};
+use super::piece::{Kind, Output, Piece};
+use super::set::{Matching, StopSet};
+use super::stops::Stops;
 use super::utf8::Pending;
 use crate::error::Error;
 
@@ -93,6 +95,9 @@ impl Row {
 impl<S: Symbol> Stops<S> {
     /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
     /// changed.
+    ///
+    /// # Errors
+    /// A piece after the flush; `armed` taken back.
     #[inline]
     pub fn feed<'a>(&'a self, row: &mut Row, piece: &'a [S], armed: bool) -> Result<Release<'a, S>, Error> {
         match row.phase {
@@ -110,7 +115,7 @@ impl<S: Symbol> Stops<S> {
             row.state = 0;
             row.stop = index as u32;
             row.discarded = (piece.len() - read) as u64;
-            if self.include { 0 } else { self.stops[index].len() }
+            if self.include { 0 } else { self.sequences[index].len() }
         } else {
             row.phase = if armed { Phase::Armed } else { Phase::Unarmed };
             row.state = state;
@@ -136,7 +141,7 @@ impl<S: Symbol> Stops<S> {
     #[must_use]
     pub fn hit(&self, row: &Row) -> Option<Hit> {
         let index = (row.phase == Phase::Hit).then_some(row.stop as usize)?;
-        let start = row.fed - self.stops[index].len() as u64;
+        let start = row.fed - self.sequences[index].len() as u64;
         Some(Hit { index, start, end: row.fed, discarded: row.discarded })
     }
 
@@ -153,6 +158,9 @@ impl<S: Symbol> Stops<S> {
 impl StopSet {
     /// Reads a piece, gives out what can no longer belong to a stop. After an error nothing has
     /// changed.
+    ///
+    /// # Errors
+    /// A piece after the flush; `armed` taken back; symbols of the other alphabet.
     #[inline]
     pub fn feed<'a>(&'a self, row: &mut Row, piece: Piece<'a>, armed: bool) -> Result<Output<'a>, Error> {
         match (self.matching(), piece) {
@@ -173,6 +181,9 @@ impl StopSet {
     ///
     /// How a stream is cut changes nothing but the moment: the pieces before `armed_from` are read as one, and so are
     /// the others.
+    ///
+    /// # Errors
+    /// As [`Self::feed`]; nothing has changed then.
     pub fn feed_many<'a>(
         &'a self,
         row: &mut Row,

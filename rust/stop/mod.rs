@@ -44,16 +44,20 @@
 mod automaton;
 mod batch;
 mod matcher;
+mod piece;
 mod set;
 mod snapshot;
+mod stops;
 mod table;
 mod utf8;
 
 pub use automaton::{Automaton, Symbol};
 pub use batch::{Batch, Feed};
 pub use matcher::{Hit, Phase, Release, Row};
-pub use set::{Kind, Output, Piece, StopSet, Stops};
+pub use piece::{Kind, Output, Piece};
+pub use set::StopSet;
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot};
+pub use stops::Stops;
 pub use utf8::Pending;
 
 /// All stops of a set together may be this long, in symbols.

@@ -3,7 +3,9 @@
 
 use super::automaton::Symbol;
 use super::matcher::{Phase, Row};
-use super::set::{Kind, Matching, StopSet, Stops};
+use super::piece::Kind;
+use super::set::{Matching, StopSet};
+use super::stops::Stops;
 use super::utf8::Pending;
 use crate::error::{Error, Number};
 
@@ -37,7 +39,7 @@ impl<S: Symbol> Stops<S> {
         if depth == 0 {
             return (stop == 0).then_some(0);
         }
-        let prefix = self.stops.get(stop as usize)?.get(..depth as usize)?;
+        let prefix = self.sequences.get(stop as usize)?.get(..depth as usize)?;
         Some(self.automaton.run(0, prefix, false).0)
     }
 
@@ -62,7 +64,7 @@ impl<S: Symbol> Stops<S> {
         let hit = match saved.hit {
             None => saved.phase != Phase::Hit,
             Some((stop, _)) => {
-                let len = self.stops.get(stop as usize)?.len() as u64;
+                let len = self.sequences.get(stop as usize)?.len() as u64;
                 saved.phase == Phase::Hit && len <= saved.fed
             }
         };
@@ -72,7 +74,7 @@ impl<S: Symbol> Stops<S> {
 
     /// An unfinished character is the end of what was given out, and so is the label up to the hold.
     fn pending_fits(&self, saved: &Snapshot, row: &Row) -> bool {
-        let Some(stop) = self.stops.get(saved.stop as usize).filter(|_| saved.depth > 0) else {
+        let Some(stop) = self.sequences.get(saved.stop as usize).filter(|_| saved.depth > 0) else {
             return saved.pending.len() as u64 <= saved.emitted;
         };
         let given = &stop[..saved.depth as usize - self.held(row).len()];
@@ -105,7 +107,10 @@ impl StopSet {
         }
     }
 
-    /// The row again. A state of another stop set, or one that no matcher can be in, is an error.
+    /// The row again.
+    ///
+    /// # Errors
+    /// A state of another stop set, or one that no matcher can be in.
     pub fn restore(&self, saved: &Snapshot) -> Result<Row, Error> {
         if saved.fingerprint != self.fingerprint() {
             return Err(Error::Knob {

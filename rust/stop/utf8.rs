@@ -54,14 +54,12 @@ impl Pending {
             let longer = &longer[..=len];
             if let Some(pending) = Self::new(longer) {
                 (*self, bytes) = (pending, rest);
+            } else if let Ok(character) = std::str::from_utf8(longer) {
+                *self = Self::default();
+                out.push_str(character);
+                bytes = rest;
             } else {
-                if let Ok(character) = std::str::from_utf8(longer) {
-                    *self = Self::default();
-                    out.push_str(character);
-                    bytes = rest;
-                } else {
-                    self.close(out);
-                }
+                self.close(out);
             }
         }
         let (bytes, tail) = match bytes.split_last_chunk::<2>() {

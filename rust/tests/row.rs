@@ -163,7 +163,7 @@ proptest! {
             let name = level.name();
             assert_eq!(row.len(), wide.len());
             let (from, mut xs, mut ids) = (from.index(wide.len()) / 16 * 16, vec![1.0], vec![2]);
-            let part = row.with_part(from..wide.len().min(from + 300), |part| part.to_vec());
+            let part = row.with_part(from..wide.len().min(from + 300), <[f32]>::to_vec);
             assert_eq!(shown(&part), shown(&&wide[from..from + part.len()]), "{name}");
             assert_eq!(shown(&row.logit(from)), shown(&wide[from]), "{name}");
             assert_eq!(shown(&row.check()), shown(&law::check_row(wide)), "{name}");
@@ -223,7 +223,9 @@ proptest! {
         let keep = |row: Row<'_>| -> Result<(Vec<u32>, usize, u64), Error> {
             let mut scratch = Scratch::default();
             let mut kept = Kept::read(row, chain::first_scale(steps, &knobs), &mut scratch)?;
-            steps.into_iter().for_each(|step| kept.take(step, &knobs));
+            for step in steps {
+                kept.take(step, &knobs);
+            }
             let ids = kept.tokens().map(|(id, _)| id as u32).collect();
             Ok((ids, kept.draw(u), kept.weight()))
         };

@@ -50,7 +50,9 @@ proptest! {
     #[test]
     fn it_holds_where_the_guess_is_poor(mut row in row(), above in 0.0_f32..60.0, t in 0.5_f64..3.0) {
         row.truncate(600);
-        row.iter_mut().for_each(|x| *x = x.clamp(-20.0, 20.0));
+        for x in &mut row {
+            *x = x.clamp(-20.0, 20.0);
+        }
         row[0] = 20.0;
         row.resize(1500, -1.0);
         row[1300] = 20.0 + above;

@@ -1,10 +1,10 @@
 //! Speculative decoding's arithmetic against a twin that takes every product apart, and its distribution.
 
 use rheostat::rng;
-use rheostat::verify::{Weighed, verify};
+use rheostat::verify::{Distribution, verify};
 
-fn kept(tokens: &[(u32, u64)]) -> Weighed {
-    Weighed {
+fn kept(tokens: &[(u32, u64)]) -> Distribution {
+    Distribution {
         ids: tokens.iter().map(|(id, _)| *id).collect(),
         weights: tokens.iter().map(|(_, weight)| *weight).collect(),
         sum: tokens.iter().map(|(_, weight)| weight).sum(),
@@ -49,7 +49,7 @@ fn acceptance_is_the_exact_comparison() {
         let target = kept(&[(3, wp), (9, sp - wp)]);
         // on the border itself: the least u that is refused, and the one before it
         let border = (u128::from(wp) * u128::from(sq)) as f64 / (u128::from(wq) * u128::from(sp)) as f64;
-        let near = (border.min(1.0) * 1.8446744073709552e19) as u64;
+        let near = (border.min(1.0) * 2.0_f64.powi(64)) as u64;
         for u in [a ^ d, 0, u64::MAX, near, near.saturating_sub(1), near.saturating_add(1)] {
             let stays = verify(3, &draft, &target, [0, 0, u, 0]) == Some(3);
             assert_eq!(stays, accepts(u, wp, sp, wq, sq), "{u} {wp} {sp} {wq} {sq}");
@@ -72,9 +72,9 @@ fn a_token_of_weight_0_was_not_drawn_and_is_none() {
 
 #[test]
 fn what_comes_out_is_distributed_as_the_target() {
+    const DRAWS: u64 = 200_000;
     let target = kept(&[(0, 50), (2, 30), (3, 15), (6, 5)]);
     let draft = kept(&[(0, 20), (1, 40), (3, 35), (6, 5)]);
-    const DRAWS: u64 = 200_000;
     let mut counts = [0_u64; 7];
     for position in 0..DRAWS {
         let mut rest = rng::words(1, 1, position)[0] % draft.sum;
@@ -104,7 +104,7 @@ fn what_comes_out_is_distributed_as_the_target() {
 fn the_largest_sums_do_not_overflow() {
     let unit = 1_u64 << 43;
     let most = 1_u64 << 62;
-    let draft = Weighed { ids: vec![0, 1], weights: vec![unit, 0], sum: most };
-    let target = Weighed { ids: vec![0, 1], weights: vec![0, unit], sum: most };
+    let draft = Distribution { ids: vec![0, 1], weights: vec![unit, 0], sum: most };
+    let target = Distribution { ids: vec![0, 1], weights: vec![0, unit], sum: most };
     assert_eq!(verify(0, &draft, &target, [0, 0, 0, u64::MAX]), Some(1));
 }

@@ -46,7 +46,9 @@ const ORDER: [&str; 7] = [
 pub fn left(masks: &Masks, history: &History, width: usize) -> (Vec<bool>, Vec<&'static str>) {
     let mut by: Vec<Vec<&str>> = (0..width).map(|token| forbidden_by(masks, history, token)).collect();
     if masks.bitmask.is_some() && by.iter().all(|names| !names.is_empty()) {
-        by.iter_mut().for_each(|names| names.retain(|name| *name != "min_tokens"));
+        for names in &mut by {
+            names.retain(|name| *name != "min_tokens");
+        }
     }
     let names = ORDER.into_iter().filter(|name| by.iter().any(|names| names.contains(name))).collect();
     (by.iter().map(Vec::is_empty).collect(), names)

@@ -19,14 +19,14 @@ pub fn fma(a: f32, b: f32, c: f32) -> f32 {
 }
 
 pub fn weight(x: f32, m: f32, temperature: f64) -> f32 {
-    let c = (1.4426950408889634 / temperature) as f32;
+    let c = (1.442_695_040_888_963_4 / temperature) as f32;
     let y = (x - m) * c;
     if !(y >= -100.0) {
         return 0.0;
     }
     let n = y.round_ties_even();
     let f = y - n;
-    let p = [0.0013264653_f32, 0.009671511, 0.05550734, 0.24022242, 0.693147, 1.0];
+    let p = [0.001_326_465_3_f32, 0.009_671_511, 0.055_507_34, 0.240_222_42, 0.693_147, 1.0];
     let q = p[1..].iter().fold(p[0], |q, c| fma(q, f, *c));
     q * 2.0_f32.powi(n as i32)
 }
@@ -52,15 +52,15 @@ pub fn share(p: f64, s: u64) -> u64 {
 /// The law's logarithm.
 pub fn ln(z: f64) -> f64 {
     let (mut b, mut e) = (z, 0);
-    while b < 0.7071067811865476 {
+    while b < 0.707_106_781_186_547_6 {
         (b, e) = (b * 2.0, e - 1);
     }
-    while b >= 1.4142135623730951 {
+    while b >= 1.414_213_562_373_095_1 {
         (b, e) = (b / 2.0, e + 1);
     }
     let s = (b - 1.0) / (b + 1.0);
     let a = (1..=23).rev().step_by(2).fold(0.0, |a, k| a * (s * s) + 1.0 / f64::from(k));
-    f64::from(e) * 0.6931471805599453 + 2.0 * s * a
+    f64::from(e) * 0.693_147_180_559_945_3 + 2.0 * s * a
 }
 
 /// One value per id, added in 16 lanes, and these in order.

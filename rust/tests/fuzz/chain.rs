@@ -188,7 +188,9 @@ pub fn check(mut random: Random, number: u64) -> Result<(), String> {
         Ok(kept) => kept,
         Err(error) => return Err(told(format!("refused: {error}"))),
     };
-    steps.iter().for_each(|step| kept.take(*step, &knobs));
+    for step in &steps {
+        kept.take(*step, &knobs);
+    }
     let ids: Vec<usize> = kept.tokens().map(|(id, _)| id).collect();
     if ids != wanted {
         return Err(told(format!("kept {ids:?}, not {wanted:?}")));
