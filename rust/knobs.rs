@@ -35,7 +35,7 @@ pub const XTC_PROBABILITY: Rule<f64> = MIN_P;
 /// The rule of `seed`, `stream`, `position` and `u`.
 pub const WORD: Rule<i128> = ("must be in [0, 2**64)", |i| (0..1 << 64).contains(&i));
 
-/// One row's knobs. The default changes nothing.
+/// One row's knobs, each within its rule. The default changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Knobs {
     /// Divides the logits; 0 is greedy.
@@ -81,6 +81,26 @@ impl Default for Knobs {
 }
 
 impl Knobs {
+    /// Whether each knob keeps its rule.
+    ///
+    /// # Errors
+    /// [`Error::Knob`] for the first that does not.
+    pub fn check(&self) -> Result<(), Error> {
+        let rules = [
+            ("temperature", TEMPERATURE, self.temperature),
+            ("top_p", TOP_P, self.top_p),
+            ("min_p", MIN_P, self.min_p),
+            ("typical_p", TYPICAL_P, self.typical_p),
+            ("epsilon_cutoff", CUTOFF, self.epsilon_cutoff),
+            ("eta_cutoff", CUTOFF, self.eta_cutoff),
+            ("top_h", TOP_H, self.top_h),
+            ("top_n_sigma", TOP_N_SIGMA, self.top_n_sigma),
+            ("xtc_threshold", XTC_THRESHOLD, self.xtc_threshold),
+            ("xtc_probability", XTC_PROBABILITY, self.xtc_probability),
+        ];
+        rules.into_iter().try_for_each(|(name, rule, value)| check(name, rule, value, None).map(drop))
+    }
+
     /// The knobs where chance has decided whether XTC acts: surely, or not at all.
     #[must_use]
     pub fn with_xtc(self, acts: bool) -> Self {

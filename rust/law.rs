@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use crate::Error;
+use crate::error::Number;
 use crate::simd::{self, Level};
 
 /// The law's version, part of everything that is stored.
@@ -32,11 +33,24 @@ pub fn scale_of(temperature: f64) -> f32 {
     (LOG2_E / temperature) as f32
 }
 
+/// Whether a row may be so long.
+///
+/// # Errors
+/// [`Error::Knob`] of the logits where it is empty or longer than [`MAX_VOCAB`].
+pub fn check_length(length: usize) -> Result<(), Error> {
+    if (1..=MAX_VOCAB).contains(&length) {
+        return Ok(());
+    }
+    let rule = "must have a vocabulary of 1 to 1048576";
+    Err(Error::Knob { argument: "logits", rule, value: Number::Int(length as i128), row: None })
+}
+
 /// The row's maximum, or why the row is none: the lowest token that is NaN or +inf, or no finite logit.
 ///
 /// # Errors
-/// [`Error::Logit`] or [`Error::NoFiniteLogit`], in row 0.
+/// Those of [`check_length`]; [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
 pub fn check_row(row: &[f32]) -> Result<f32, Error> {
+    check_length(row.len())?;
     let maximum = simd::maximum(Level::current(), row);
     if maximum.has_nan || maximum.logit == f32::INFINITY {
         let bad = |x: &f32| x.is_nan() || *x == f32::INFINITY;

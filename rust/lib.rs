@@ -1,5 +1,19 @@
 //! From a row of logits to a token on a CPU: exact, reproducible, at memory speed.
 //!
+//! What a host program calls, checked against what it may be given:
+//!
+//! | call | for |
+//! |---|---|
+//! | [`chain::keep`] | filters in an order: a row's kept set, then its `draw`, `count`, `tokens` |
+//! | [`softmax::softmax`], [`softmax::log_softmax`] | probabilities, of a row that [`law::check_row`] accepts |
+//! | [`logprobs::logprobs`] | log-probabilities of a few tokens and of the best |
+//! | [`rng::words`] | chance from (seed, stream, position) |
+//! | [`stop::StopSet`], [`stop::Batch`] | stop sequences in one stream or many |
+//! | [`simd::Level`] | which instructions are used, where not the best |
+//!
+//! The rest is what they are made of, and public so that tests and readers reach it: it trusts what it is given, may
+//! panic where that is none of its kind, and may change with any version.
+//!
 //! The map, from the ground up; a module uses only what stands above it.
 //!
 //! | module | idea |

@@ -17,6 +17,9 @@ const BLOCK: usize = 64;
 const MOST_MOVES: usize = 4096;
 
 /// The tokens' ranks: 1 + the place in the law's order of the row.
+///
+/// # Panics
+/// Where a token is none of the row's.
 #[must_use]
 pub fn ranks(row: &[f32], tokens: &[u32]) -> Vec<usize> {
     if tokens.len() < MANY {
@@ -41,6 +44,9 @@ pub fn ranks(row: &[f32], tokens: &[u32]) -> Vec<usize> {
 }
 
 /// The token's rank, in one counting pass.
+///
+/// # Panics
+/// Where the token is none of the row's.
 #[must_use]
 pub fn rank(row: &[f32], id: usize) -> usize {
     let x = row[id];
@@ -51,6 +57,18 @@ pub fn rank(row: &[f32], id: usize) -> usize {
 
 /// The log-probabilities of the tokens under what is kept, -inf for those that are not; and the best `top` of
 /// the kept tokens with theirs, fewer if fewer are kept.
+///
+/// ```
+/// use rheostat::scratch::Scratch;
+/// use rheostat::{Knobs, chain, logprobs};
+///
+/// let mut scratch = Scratch::default();
+/// let kept = chain::keep(&[1.0, 0.0, -9.0], &Knobs::default(), &[], &mut scratch)?;
+/// let (own, best) = logprobs::logprobs(kept, &[2], 2);
+/// assert_eq!(best.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [0, 1]);
+/// assert!((best[0].1 - -0.313_294).abs() < 1e-6 && own[0] < -9.0);
+/// # Ok::<(), rheostat::Error>(())
+/// ```
 #[must_use]
 pub fn logprobs(mut kept: Kept<'_>, tokens: &[u32], top: usize) -> (Vec<f64>, Vec<(u32, f64)>) {
     let log_probs = {

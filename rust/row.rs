@@ -4,8 +4,8 @@
 use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
-use crate::Error;
 use crate::simd::{self, Cells, Level, Logits, Maximum, Source};
+use crate::{Error, law};
 
 /// The most logits of a part that is looked at.
 pub const MOST_OF_PART: usize = 1 << 10;
@@ -162,7 +162,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The maximum, or why the row is none: what [`crate::law::check_row`] says of its logits.
+    /// The maximum, or why the row is none: what [`law::check_row`] says of its logits.
     ///
     /// # Errors
     /// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
@@ -179,6 +179,7 @@ impl<'a> Row<'a> {
     }
 
     fn judge(self, found: Maximum) -> Result<f32, Error> {
+        law::check_length(self.len())?;
         let Maximum { logit, has_nan } = found;
         if has_nan || logit == f32::INFINITY {
             let is_bad = |x: f32| x.is_nan() || x == f32::INFINITY;
@@ -221,7 +222,10 @@ impl<'a> Row<'a> {
         ids.clear();
         simd::gather_allowed(Level::current(), self.source().logits, words, xs, ids);
         self.merge_changes(f32::MIN, xs, ids);
-        let maximum = crate::law::check_row(xs).map_err(|error| match error {
+        if xs.is_empty() {
+            return Err(Error::NoFiniteLogit { row: 0 });
+        }
+        let maximum = law::check_row(xs).map_err(|error| match error {
             Error::Logit { row, token, value } => Error::Logit { row, token: ids[token] as usize, value },
             none => none,
         })?;

@@ -19,7 +19,7 @@ use crate::{Error, Knobs, Step};
 pub struct Rules {
     /// Masks, biases, penalties.
     pub shaping: Shaping,
-    /// The filters' knobs.
+    /// The filters' knobs, which [`Knobs::check`] accepts.
     pub knobs: Knobs,
     /// Mirostat's, where it is on.
     pub mirostat: Option<Mirostat>,

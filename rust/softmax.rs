@@ -4,7 +4,10 @@ use crate::law;
 use crate::simd::{self, Level};
 
 /// Writes p = w * float32(2**43 / Z) into `out`, of the row's length. One-hot at temperature 0.
-/// `maximum` is what [`law::check_row`] gave.
+/// `maximum` is what [`law::check_row`] gave, the temperature within [`crate::knobs::TEMPERATURE`].
+///
+/// # Panics
+/// Where `out` is not as long as the row.
 ///
 /// ```
 /// let row = [1.0_f32, 0.0, f32::NEG_INFINITY];
@@ -14,6 +17,7 @@ use crate::simd::{self, Level};
 /// # Ok::<(), rheostat::Error>(())
 /// ```
 pub fn softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
+    assert_eq!(row.len(), out.len(), "out must be as long as the row");
     if temperature == 0.0 {
         return one_hot(row, maximum, (1.0, 0.0), out);
     }
@@ -24,8 +28,20 @@ pub fn softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
 }
 
 /// Writes ln p = (x - m) / T - ln(Z / 2**43), in float64 and rounded once, into `out`. 0 for the first token
-/// and -inf elsewhere at temperature 0.
+/// and -inf elsewhere at temperature 0. `maximum` and `temperature` as for [`softmax`].
+///
+/// # Panics
+/// Where `out` is not as long as the row.
+///
+/// ```
+/// let row = [1.0_f32, 0.0, f32::NEG_INFINITY];
+/// let mut out = [0.0; 3];
+/// rheostat::softmax::log_softmax(&row, rheostat::law::check_row(&row)?, 1.0, &mut out);
+/// assert_eq!(out, [-0.313_261_7, -1.313_261_7, f32::NEG_INFINITY]);
+/// # Ok::<(), rheostat::Error>(())
+/// ```
 pub fn log_softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
+    assert_eq!(row.len(), out.len(), "out must be as long as the row");
     if temperature == 0.0 {
         return one_hot(row, maximum, (0.0, f32::NEG_INFINITY), out);
     }

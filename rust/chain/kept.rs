@@ -52,8 +52,9 @@ impl<'a> Kept<'a> {
     /// Where a mask allows but a few tokens, these are listed.
     ///
     /// # Errors
-    /// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
+    /// Those of [`law::check_row`].
     pub fn read(row: Row<'a>, first_scale: Option<f32>, scratch: &'a mut Scratch) -> Result<Self, Error> {
+        law::check_length(row.len())?;
         if let Some(words) = row.source().allowed
             && simd::count_bits(Level::current(), words) <= row.len() / SPARSE
         {

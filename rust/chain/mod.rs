@@ -15,13 +15,14 @@ use crate::{Error, Knobs, Step};
 /// Runs the chain over a row.
 ///
 /// # Errors
-/// [`Error::Logit`] and [`Error::NoFiniteLogit`], with row 0.
+/// Those of [`Knobs::check`] and [`law::check_row`].
 pub fn keep<'a>(
     row: &'a [f32],
     knobs: &Knobs,
     chain: &[Step],
     scratch: &'a mut Scratch,
 ) -> Result<Kept<'a>, Error> {
+    knobs.check()?;
     let mut kept = Kept::read(row.into(), first_scale(chain.iter().copied(), knobs), scratch)?;
     for step in chain {
         kept.take(*step, knobs);
@@ -43,7 +44,7 @@ pub fn first_scale(chain: impl IntoIterator<Item = Step>, knobs: &Knobs) -> Opti
     Some(law::scale_of(temperature))
 }
 
-/// [`keep`] for a row whose maximum [`law::check_row`] has given.
+/// [`keep`] for a row whose maximum [`law::check_row`] has given, and knobs that [`Knobs::check`] accepts.
 #[must_use]
 pub fn keep_checked<'a>(
     row: &'a [f32],

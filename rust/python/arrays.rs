@@ -16,9 +16,9 @@ use pyo3::types::{PyList, PyMemoryView, PyTuple};
 use pyo3::{intern, prelude::*};
 
 use super::dlpack::{Tensor, exportable, unreadable};
-use super::errors::{knob_error, type_error};
+use super::errors::{knob_error, to_python, type_error};
 use super::rows::{Cells, Kind, Rows};
-use crate::law::MAX_VOCAB;
+use crate::law;
 use crate::simd::StandardFloats;
 
 /// Logits as given: (vocab,) or (batch, vocab).
@@ -260,10 +260,7 @@ fn check_shape(py: Python<'_>, shape: &[usize]) -> PyResult<(bool, usize, usize)
             return Err(knob_error(py, message, "logits", shape));
         }
     };
-    if !(1..=MAX_VOCAB).contains(&vocab) {
-        let message = format!("logits must have a vocabulary of 1 to {MAX_VOCAB}, got {vocab}");
-        return Err(knob_error(py, message, "logits", vocab));
-    }
+    law::check_length(vocab).map_err(|error| to_python(py, &error))?;
     Ok((is_row, rows, vocab))
 }
 

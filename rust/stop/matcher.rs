@@ -24,7 +24,8 @@ pub enum Phase {
     Flushed,
 }
 
-/// The state of one stream; the [`StopSet`] it belongs to is kept elsewhere.
+/// The state of one stream; the [`StopSet`] it belongs to is kept elsewhere. With another set it means something else,
+/// or nothing: a panic, or the wrong text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Symbols read, up to and including the one that completed a stop.
@@ -181,6 +182,9 @@ impl StopSet {
     ///
     /// How a stream is cut changes nothing but the moment: the pieces before `armed_from` are read as one, and so are
     /// the others.
+    ///
+    /// # Panics
+    /// Where `ends` does not ascend to the length of `whole`.
     ///
     /// # Errors
     /// As [`Self::feed`]; nothing has changed then.

@@ -23,7 +23,7 @@ pub(super) enum Matching {
 }
 
 impl StopSet {
-    /// Stops given as text, UTF-8.
+    /// Stops given as text, UTF-8. (Bytes that are none are matched as they stand, and given out as U+FFFD.)
     ///
     /// ```
     /// use rheostat::stop::{Output, Piece, Row, StopSet, Tie};

@@ -117,6 +117,49 @@ fn a_bad_row_is_an_error_that_names_the_lowest_token() {
 }
 
 #[test]
+fn a_row_that_the_law_has_no_room_for_is_an_error() {
+    let said = |length: usize| {
+        let row = vec![0.0; length];
+        let kept =
+            chain::keep(&row, &Knobs::default(), &[], &mut Scratch::default()).map(|kept| kept.count());
+        assert_eq!(kept.is_ok(), law::check_row(&row).is_ok());
+        kept.map_err(|error| error.to_string())
+    };
+    assert_eq!(said(law::MAX_VOCAB), Ok(law::MAX_VOCAB));
+    let rule = "logits must have a vocabulary of 1 to 1048576, got";
+    assert_eq!(said(law::MAX_VOCAB + 1), Err(format!("{rule} 1048577")));
+    assert_eq!(said(0), Err(format!("{rule} 0")));
+}
+
+#[test]
+fn a_knob_beyond_its_rule_is_an_error_whether_its_step_is_in_the_chain_or_not() {
+    let off = Knobs::default();
+    let bad = [
+        Knobs { temperature: -1.0, ..off },
+        Knobs { temperature: 1e-300, ..off },
+        Knobs { top_p: f64::NAN, ..off },
+        Knobs { top_p: 0.0, ..off },
+        Knobs { min_p: 1.5, ..off },
+        Knobs { typical_p: 0.0, ..off },
+        Knobs { epsilon_cutoff: 1.0, ..off },
+        Knobs { eta_cutoff: -0.1, ..off },
+        Knobs { top_h: f64::INFINITY, ..off },
+        Knobs { top_n_sigma: f64::INFINITY, ..off },
+        Knobs { xtc_threshold: 2.0, ..off },
+        Knobs { xtc_probability: f64::NAN, ..off },
+    ];
+    for (knobs, steps) in bad.iter().flat_map(|knobs| [(knobs, &Step::ALL[..]), (knobs, &[])]) {
+        let mut scratch = Scratch::default();
+        let error = chain::keep(&[0.0, 1.0, -3e38], knobs, steps, &mut scratch).err();
+        assert!(matches!(error, Some(Error::Knob { .. })), "{knobs:?}");
+    }
+    assert_eq!(
+        bad[2].check().map_err(|error| error.to_string()),
+        Err("top_p must be in (0, 1], got nan".to_owned())
+    );
+}
+
+#[test]
 fn wide_rows_match_naive() {
     // A flat row whose nucleus is most of it, and one with a few values only: the radix select's long way.
     let mut state = 1_u64;
