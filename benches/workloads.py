@@ -98,8 +98,8 @@ PEAKED = {SMALL: (1.6, 2.6), REAL: (2.2, 3), LONG: (2.2, 3), WIDE: (2.2, 3)}
 # Of adversarial rows that cost more, or what peaked ones do.
 BARS = {"misleading sample": 30, "flat start": 3.5, "forbidden start": 3.5}
 
-# No interval is narrow enough for the first two. Penalties move the cut of the third to the edge of a tie of nearly all,
-# which is where the others are cut too.
+# No interval is narrow enough for the first two. Penalties move the cut of the third to the edge of a tie of
+# nearly all, which is where the others are cut too.
 EDGE = share_above(rows("two ties", LONG)[0], 0)
 HARD = [
     Work(
@@ -371,7 +371,7 @@ STOP = [
         "batch.feed_ids(ids, table)",
         on_stops(64),
         goal=0.65,
-        bar=2.2,
+        bar=1.2,
         yardstick='nothing.feed(" the")',
         pieces=32,
     ),

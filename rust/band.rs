@@ -60,8 +60,8 @@ const MANY: f64 = 2000.0;
 /// Where less than 1 / FEW of a sample is above the cut, so little is above it that a list of it is short.
 pub(crate) const FEW: f64 = 6.0;
 
-/// A list begins where the sample has this share above, if it would be too long with all that may be needed; and so many
-/// steps look for that place.
+/// A list begins where the sample has this share above, if it would be too long with all that may be needed; and so
+/// many steps look for that place.
 const LISTED: f64 = 0.9 / FEW;
 const HALVINGS: usize = 12;
 
@@ -149,8 +149,8 @@ pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<
     }
 }
 
-/// The cut among the marked logits, and their kept weights into the sums; all of them and their weight, where that is too
-/// little.
+/// The cut among the marked logits, and their kept weights into the sums; all of them and their weight, where that is
+/// too little.
 fn cut_inside(row: &Row<'_>, (low, high): (f32, f32), left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
     let Scratch { xs, ids, marks, .. } = &mut *scratch;
     xs.clear();
@@ -249,8 +249,8 @@ fn floor_of(sample: &Weighed<'_>, below: f64, all: Bracket) -> Bracket {
     if is_tied(sample, least) { Bracket { low: least, ..all } } else { all }
 }
 
-/// The logit, or the one just above it, below which the sample has more nearly this mass: a tie of many is below the cut
-/// as a whole or not at all, as far as what is below can be counted.
+/// The logit, or the one just above it, below which the sample has more nearly this mass: a tie of many is below the
+/// cut as a whole or not at all, as far as what is below can be counted.
 fn nearer_side(sample: &Weighed<'_>, logit: f32, below: f64) -> f32 {
     let off = |side| (sample.mass_below(side).0 - below).abs();
     let is_above = is_tied(sample, logit) && off(logit.next_up()) < off(logit);

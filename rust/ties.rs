@@ -1,5 +1,5 @@
-//! Equal logits of a row, many of them: which are kept is told by counting, since each weighs the same and the first come
-//! first.
+//! Equal logits of a row, many of them: which are kept is told by counting, since each weighs the same and the first
+//! come first.
 
 use crate::law;
 use crate::nucleus::Row;

@@ -1,4 +1,5 @@
-//! Logits with their float weights, and where a mass of them lies: rounded sums, for estimates alone. And how many are tied.
+//! Logits with their float weights, and where a mass of them lies: rounded sums, for estimates alone. And how many are
+//! equal.
 
 use crate::simd::{self, Level};
 
