@@ -56,6 +56,22 @@ def cut_beside_a_tie(vocab: int) -> np.ndarray:
     return row
 
 
+def two_ties(vocab: int) -> np.ndarray:
+    """Nine tokens in ten have one of two values, and the others lie above, between and below them."""
+    rng = np.random.default_rng(8)
+    row = rng.uniform(-1, 2, vocab).astype(np.float32)
+    kinds = rng.random(vocab)
+    row[kinds < 0.9] = 1
+    row[kinds < 0.45] = 0
+    return row
+
+
+def share_above(row: np.ndarray, logit: float) -> float:
+    """The probability of all that is above a logit: a top_p that cuts next to it."""
+    weights = np.exp(row - row.max(), dtype=np.float64)
+    return float(weights[row > logit].sum() / weights.sum())
+
+
 def neighbours(vocab: int) -> np.ndarray:
     """A cluster of 4,096 neighbouring float32, each several times: any histogram finds them in one bin."""
     steps = np.random.default_rng(4).integers(0, 4096, vocab)
@@ -119,6 +135,7 @@ KINDS = {
     "all equal": all_equal,
     "eight values": eight_values,
     "cut beside a tie": cut_beside_a_tie,
+    "two ties": two_ties,
     "neighbouring floats": neighbours,
     "misleading start": misleading_start,
     "flat start": flat_start,
@@ -130,6 +147,7 @@ KINDS = {
 }
 ADVERSARIAL = (
     "cut beside a tie",
+    "two ties",
     "neighbouring floats",
     "misleading start",
     "flat start",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import rheostat
-from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, bitmask, recent_ids, rows
+from rows import ADVERSARIAL, LONG, REAL, SMALL, WIDE, WIDEST, bitmask, recent_ids, rows, share_above
 from work import Names, Work, on_rows
 from workloads_memory import BATCH, DTYPE, KNOBS, on_matrices
 
@@ -65,8 +65,9 @@ PEAKED = {SMALL: (1.6, 2.6), REAL: (2.2, 3), LONG: (2.2, 3), WIDE: (2.2, 3)}
 # Of adversarial rows that cost more, or what peaked ones do.
 BARS = {"misleading sample": 30, "flat start": 3.5, "forbidden start": 3.5}
 
-# No interval is narrow enough for the first two. The third is beyond its goal: penalties move the cut to the
-# border of a tie of nearly all.
+# No interval is narrow enough for the first two. Penalties move the cut of the third to the edge of a tie of
+# nearly all, which is where the others are cut too.
+EDGE = share_above(rows("two ties", LONG)[0], 0)
 HARD = [
     Work(
         f"sample, {name}, V={LONG:,}",
@@ -90,7 +91,15 @@ HARD = [
             "cut beside a tie",
             "top_p=0.5, repetition_penalty=1.3, presence_penalty=0.5, output_ids=likeliest",
             {"likeliest": np.argsort(-rows("cut beside a tie", LONG)[0])[:200]},
-            120,
+            15,
+        ),
+        ("two ties, cut at the edge of the lower", "two ties", "top_p=edge", {"edge": EDGE}, 15),
+        (
+            "the same, a third forbidden",
+            "two ties",
+            "top_p=edge, bitmask=words",
+            {"edge": EDGE, "words": bitmask(LONG, 2 / 3)},
+            20,
         ),
     )
 ]
@@ -233,7 +242,7 @@ STOP = [
         "batch.feed_ids(ids, table)",
         on_stops(64),
         goal=0.65,
-        bar=2.2,
+        bar=1.2,
         yardstick='nothing.feed(" the")',
         pieces=32,
     ),

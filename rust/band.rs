@@ -10,6 +10,8 @@
 //! 3. **The band decides.** Its logits are gathered and cut; of a band that is one value the marks are counted. Where
 //!    the sample misled, which shows in the exact sums, there is no cut, but the sums tell on which side of the band
 //!    it lies.
+//! 4. **Ties of many** at an end of the band are no part of it, since to list them would be to list the row: all of a
+//!    tie weigh the same, so they are counted, and that only if the cut is not in the band (see [`crate::ties`]).
 //!
 //! The nucleus is then all logits up to the cut, and the sums of its blocks are what a draw needs.
 
@@ -18,7 +20,8 @@ use crate::nucleus::Row;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut, Known};
 use crate::simd::{self, Level, SUMMED};
-use crate::weighed::{Bracket, Weighed};
+use crate::ties::Equals;
+use crate::weighed::{self, Bracket, Weighed};
 
 /// The logits of one stretch of a sample, a cache line; how many stretches are taken at least and at most, between
 /// them one from so many logits.
@@ -57,6 +60,11 @@ const MANY: f64 = 2000.0;
 /// Where less than 1 / FEW of a sample is above the cut, so little is above it that a list of it is short.
 pub(crate) const FEW: f64 = 6.0;
 
+/// A list begins where the sample has this share above, if it would be too long with all that may be needed; and so
+/// many steps look for that place.
+const LISTED: f64 = 0.9 / FEW;
+const HALVINGS: usize = 12;
+
 /// A tie of more than 1 / TIED of a sample is one of the row's.
 const TIED: f64 = 32.0;
 
@@ -74,6 +82,17 @@ pub struct Band {
     pub high: f32,
     /// Whether so few logits are above, 1 / FEW of the row, that to list them is less work than a pass over all.
     pub few_above: bool,
+    /// Whether the lower one and the higher one, if they are two, are ties of many.
+    tied: (bool, bool),
+}
+
+impl Band {
+    /// The ties of many at its lower and its higher end, and the ends without them.
+    fn ties(&self) -> (Option<f32>, Option<f32>, (f32, f32)) {
+        let (below, above) = (self.tied.0.then_some(self.low), self.tied.1.then_some(self.high));
+        let inside = (below.map_or(self.low, f32::next_up), above.map_or(self.high, f32::next_down));
+        (below, above, inside)
+    }
 }
 
 /// Where a sample says that the cut of the nucleus of probability p lies. `z` is about the sum of the row's integer
@@ -94,42 +113,60 @@ pub fn guess_again(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch)
 /// What is known now, where the band does not hold the cut.
 pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<Cut, Known> {
     let Scratch { sums, marks, .. } = &mut *scratch;
-    let (level, bounds) = (Level::current(), (band.low, band.high));
-    let z = simd::sum_above_and_mark(level, row.logits, row.maximum, row.scale, bounds, sums, marks);
-    let above: u64 = sums.iter().sum();
+    let (tie_below, tie_above, inside) = band.ties();
+    let z =
+        simd::sum_above_and_mark(Level::current(), row.logits, row.maximum, row.scale, inside, sums, marks);
+    let target = law::share(p, z);
     let mut known = Known::between(row.logit_at(NOTHING), row.maximum, z);
-    let left = law::share(p, z).saturating_sub(above);
-    let cut = match left {
-        0 => Err(0),
-        _ if band.low == band.high => cut_among_equals(row, band.low, left, scratch),
-        _ => cut_inside(row, &band, left, scratch),
-    };
-    let within = &mut known.within;
-    match cut {
-        Ok(cut) => return Ok(Cut { mass: above + cut.mass, ..cut }),
-        Err(_) if left == 0 => (within.low, within.below_low) = (band.high.next_up(), (z - above) as f64),
-        // (The band is read a second time, so another thread may have made it heavier.)
-        Err(inside) => {
-            (within.high, within.below_high) = (band.low, (z - above).saturating_sub(inside) as f64);
+    let mut above: u64 = sums.iter().sum();
+    if let Some(tie) = tie_above.filter(|_| above >= target) {
+        let equals = Equals::standing(row, tie);
+        equals.take_out(sums);
+        above = sums.iter().sum();
+        if above < target
+            && let Ok(cut) = equals.cut(target - above, sums)
+        {
+            return Ok(Cut { mass: above + cut.mass, ..cut });
         }
     }
-    Err(known)
+    if above >= target {
+        (known.within.low, known.within.below_low) = (band.high.next_up(), (z - above) as f64);
+        return Err(known);
+    }
+    let mut cut = if inside.0 == inside.1 {
+        Equals::marked(row, inside.0, marks).cut(target - above, sums)
+    } else {
+        cut_inside(row, inside, target - above, scratch)
+    };
+    if let (Err(all), Some(tie)) = (cut, tie_below) {
+        above += all;
+        cut = Equals::standing(row, tie).cut(target - above, &mut scratch.sums);
+    }
+    match cut {
+        Ok(cut) => Ok(Cut { mass: above + cut.mass, ..cut }),
+        // (The band is read a second time, so another thread may have made it heavier.)
+        Err(all) => {
+            (known.within.high, known.within.below_high) = (band.low, (z - above).saturating_sub(all) as f64);
+            Err(known)
+        }
+    }
 }
 
-/// The cut among the marked logits, and their kept weights into the sums; or their weight, where it is too little.
-fn cut_inside(row: &Row<'_>, band: &Band, left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
+/// The cut among the marked logits, and their kept weights into the sums; all of them and their weight, where that is
+/// too little.
+fn cut_inside(row: &Row<'_>, (low, high): (f32, f32), left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
     let Scratch { xs, ids, marks, .. } = &mut *scratch;
     xs.clear();
     ids.clear();
     simd::gather_marked(Level::current(), row.logits, marks, xs, ids);
     let total = row.weigh(scratch);
-    if total < left {
-        return Err(total);
-    }
     let Scratch { xs, ids, weights, sums, members, .. } = scratch;
-    let known = Known::between(band.low, band.high, total);
-    let cut = select::cut_by_weight(Weighed { xs, weights }, known, left, members);
-    let cut = Cut { last: ids[cut.last] as usize, ..cut };
+    let cut = if total < left {
+        Err(total)
+    } else {
+        Ok(select::cut_by_weight(Weighed { xs, weights }, Known::between(low, high, total), left, members))
+    };
+    let cut = cut.map(|cut| Cut { last: ids[cut.last] as usize, ..cut });
     let (mut block, mut sum) = (0, 0);
     for ((x, id), v) in xs.iter().zip(ids.iter()).zip(weights.iter()) {
         let at = *id as usize;
@@ -137,30 +174,10 @@ fn cut_inside(row: &Row<'_>, band: &Band, left: u64, scratch: &mut Scratch) -> R
             sums[block] += std::mem::take(&mut sum);
             block = at / SUMMED;
         }
-        sum += law::integer_weight(*v) * u64::from(cut.keeps(at, *x));
+        sum += law::integer_weight(*v) * u64::from(cut.is_err() || cut.is_ok_and(|cut| cut.keeps(at, *x)));
     }
     sums[block] += sum;
-    Ok(cut)
-}
-
-/// The same where all marked logits are equal: the first of them, as many as are needed.
-fn cut_among_equals(row: &Row<'_>, logit: f32, left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
-    let weight = law::integer_weight(row.weight_of(logit)).max(1);
-    let needed = left.div_ceil(weight);
-    let mut missing = needed;
-    for (block, marks) in scratch.marks.chunks(SUMMED / 32).enumerate() {
-        let count: u64 = marks.iter().map(|word| u64::from(word.count_ones())).sum();
-        if count < missing {
-            missing -= count;
-            scratch.sums[block] += count * weight;
-            continue;
-        }
-        scratch.sums[block] += missing * weight;
-        let mut marked = (0..SUMMED).filter(|at| marks[at / 32] >> (at % 32) & 1 == 1);
-        let last = block * SUMMED + marked.nth(missing as usize - 1).unwrap_or(SUMMED - 1);
-        return Ok(Cut { logit, last, mass: needed * weight });
-    }
-    Err((needed - missing) * weight)
+    cut
 }
 
 /// The logits between which the cut lies, as far as a sample can tell.
@@ -185,20 +202,24 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &
     let next = Some((guess, NEXT_STEP / row.scale));
     // Where Z is the sample's own, it varies too.
     let of_z = if z.is_some() { 0.0 } else { (1.0 - p) * (1.0 - p) };
-    let mut variance = sample.squares_below(guess) + of_z * sample.squares_below(f32::INFINITY);
     let level = Level::current();
-    let count = simd::count_below(level, sample.xs, guess) as f64;
-    let (mass, _) = sample.mass_below(guess);
-    let few_above = attempt.hopes && size - count < size / FEW;
+    let count_below = |logit| simd::count_below(level, sample.xs, logit) as f64;
+    let few_above = attempt.hopes && size - count_below(guess) < size / FEW;
+    let side = nearer_side(&sample, guess, below);
+    let (mass, _) = sample.mass_below(side);
+    let count = count_below(side);
+    let mut variance = sample.squares_below(side) + of_z * sample.squares_below(f32::INFINITY);
     if attempt.hopes && !few_above && 2.0 * deviations * variance.sqrt() * per_logit > MANY * total / size {
         // The mass below the guess, and above it, is the mean weight there, from the sample, times the count.
-        let share = simd::count_below(level, row.logits, guess) as f64 / row.logits.len() as f64;
+        let share = simd::count_below(level, row.logits, side) as f64 / row.logits.len() as f64;
         if count > 0.0 && count < size && share > 0.0 {
             let low = share / (count / size);
             let high = (1.0 - share) / (1.0 - count / size);
             let total = mass * low + (total - mass) * high;
             below = (1.0 - p) * z.map_or(total, |z| z / per_logit) / low;
             variance -= mass * mass / count + of_z * total * total / size;
+            // What is not below it was scaled as if it were.
+            variance += (below - mass).powi(2) * (1.0 / count - 1.0 / size);
         }
     }
     // What lies between the guess and the cut varies like so many weights of the guess's, and of one there is always
@@ -211,7 +232,14 @@ fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &
     let lower = sample.enclose(below - spread, nearly, floor_of(&sample, below - spread, all), next);
     let from = Bracket { low: lower.low, below_low: lower.below_low, ..all };
     let upper = if few_above { all } else { sample.enclose(below + spread, nearly, from, next) };
-    Band { low: lower.low, middle: guess, high: upper.high.next_down(), few_above }
+    let (mut low, high) = (lower.low, upper.high.next_down());
+    if few_above && size - count_below(low) > LISTED * size {
+        low = least_listed(&sample, (low, guess));
+    }
+    // The higher end is a logit of the sample only where the sample has no other between the two.
+    let tied =
+        (low < high && is_tied(&sample, low), low < high && upper.low == high && is_tied(&sample, high));
+    Band { low, middle: guess, high, few_above, tied }
 }
 
 /// Where the lower end may lie: where the sample's least logit is a tie of many it is no chance that nothing is below,
@@ -221,9 +249,31 @@ fn floor_of(sample: &Weighed<'_>, below: f64, all: Bracket) -> Bracket {
         return all;
     }
     let (_, least) = sample.mass_below(all.low);
-    let count = |logit| simd::count_below(Level::current(), sample.xs, logit) as f64;
-    let tied = count(least.next_up()) - count(least);
-    if tied > sample.xs.len() as f64 / TIED { Bracket { low: least, ..all } } else { all }
+    if is_tied(sample, least) { Bracket { low: least, ..all } } else { all }
+}
+
+/// The logit, or the one just above it, below which the sample has more nearly this mass: a tie of many is below the
+/// cut as a whole or not at all, as far as what is below can be counted.
+fn nearer_side(sample: &Weighed<'_>, logit: f32, below: f64) -> f32 {
+    let off = |side| (sample.mass_below(side).0 - below).abs();
+    let is_above = is_tied(sample, logit) && off(logit.next_up()) < off(logit);
+    if is_above { logit.next_up() } else { logit }
+}
+
+/// About the least logit from which on a list is short; `low` is too low, `high` is not.
+fn least_listed(sample: &Weighed<'_>, (mut low, mut high): (f32, f32)) -> f32 {
+    let size = sample.xs.len() as f64;
+    for _ in 0..HALVINGS {
+        let middle = low / 2.0 + high / 2.0;
+        let count = simd::count_below(Level::current(), sample.xs, middle) as f64;
+        if size - count > LISTED * size { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// Whether so many of the sample are equal to this logit that it is a tie of many in the row.
+fn is_tied(sample: &Weighed<'_>, logit: f32) -> bool {
+    weighed::count(sample.xs, logit) as f64 > sample.xs.len() as f64 / TIED
 }
 
 /// Stretches of the row, one from each of equal parts of it, at a place that moves by the golden ratio, so that no

@@ -32,8 +32,10 @@
 //! | [`masks`], [`penalties`], [`dry`] | tokens that may not come; biases and penalties |
 //! | [`adjust`] | all of these, in their order, before a chain |
 //! | [`weighed`] | where a mass of weighed logits lies, about |
-//! | [`select`] | where the order is cut, in linear time |
+//! | [`bins`] | where the order is cut, in linear time |
+//! | [`select`] | the same among weighed logits, mostly in fewer steps |
 //! | [`survey`] | one read that tells a row's maximum and an interval for its sum |
+//! | [`ties`] | equal logits, which are counted |
 //! | [`band`] | wide nuclei, without a sort |
 //! | [`nucleus`] | top-p of a whole row, mostly without its exact sum |
 //! | [`entropy`] | logarithms and float64 sums over a kept set |
@@ -68,6 +70,7 @@
 
 pub mod adjust;
 pub mod band;
+pub mod bins;
 pub mod chain;
 pub mod changes;
 pub mod cuts;
@@ -98,6 +101,7 @@ pub mod state;
 pub mod stop;
 pub mod survey;
 pub mod threads;
+pub mod ties;
 pub mod tokens;
 pub mod urn;
 pub mod verify;

@@ -1,38 +1,15 @@
-//! Where the law's order is cut: the shortest prefix of tokens, by logit descending and then by position,
-//! whose weights reach a target. With unit weights and target k it is top-k.
+//! Where the law's order is cut among weighed logits: what [`crate::bins`] counts, mostly in fewer steps.
 //!
-//! The weight is counted in bins, from the highest logits on; the target falls into one of them, and its
-//! members are binned again, until they are few enough to sort or all of one logit. The first bins divide
-//! the span of the logits evenly, which mostly leaves a few members; the others are digits of the logit's
-//! bits, which separate whatever is not equal. So the time is linear, whatever the logits.
-//!
-//! A target beyond the sum of all weights, or logits of which none is left, come only of a row that another thread
-//! changes between two reads of it. There is no right cut then, but there is always one: at the last token of any
-//! weight, or below all tokens.
+//! A search in the weights' rounded sums leaves a few members, and the exact sum above them tells whether it was right.
+//! Where what is left are many, there is a tie of many at one of its ends: the exact sum above that tells on which side
+//! of it the cut lies, or which of its tokens is the last.
 
+use crate::bins::{self, FEW};
 use crate::law;
 use crate::simd::{self, Level};
-use crate::weighed::{Bracket, Weighed};
+use crate::weighed::{self, Bracket, Weighed};
 
-/// What a prefix keeps: every logit above `logit`, and of those equal to it all up to position `last`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cut {
-    /// The lowest logit kept.
-    pub logit: f32,
-    /// The position of the last token kept of those that have it.
-    pub last: usize,
-    /// The weight of the prefix.
-    pub mass: u64,
-}
-
-/// Bins of one step.
-const BINS: usize = 1 << 11;
-
-/// Where the digits of a key begin, from the highest: 11, 11 and 10 bits.
-const SHIFTS: [u32; 3] = [21, 10, 0];
-
-/// So few members are sorted.
-const FEW: usize = 48;
+pub use crate::bins::{Cut, cut, span};
 
 /// From so many on their float weights are searched first; and the part by which float32 sums of them are off at
 /// most, generously.
@@ -41,36 +18,6 @@ const ROUNDED: f64 = 1e-4;
 
 /// Of more logits than this no smaller part is looked for: each step is a pass over them.
 const ENOUGH: usize = 1 << 13;
-
-/// A key that grows as the logit falls, equal for -0.0 and 0.0.
-fn descending_key(x: f32) -> u32 {
-    let bits = (x + 0.0).to_bits();
-    if bits >> 31 == 0 { !(bits | 1 << 31) } else { bits }
-}
-
-/// The cut of the shortest prefix of `xs` with a weight of at least `target`: 1 <= target <= the sum of all
-/// weights, else as above. `members` is a buffer.
-pub fn cut(xs: &[f32], weigh: impl Fn(usize) -> u64, target: u64, members: &mut Vec<u32>) -> Cut {
-    let mut left = target;
-    members.clear();
-    if xs.len() <= FEW {
-        members.extend(0..xs.len() as u32);
-    } else {
-        let (lowest, highest) = span(xs);
-        if lowest == highest {
-            let place = place_among_equals(left, weigh(0), xs.len());
-            return Cut { logit: lowest, last: place, mass: (place as u64 + 1) * weigh(0) };
-        }
-        let bin = even_bins(lowest, highest);
-        let mut bins = [0_u64; BINS];
-        for (at, &x) in xs.iter().enumerate() {
-            bins[bin(x)] += weigh(at);
-        }
-        let found = find(&bins, &mut left);
-        members.extend((0_u32..).zip(xs).filter(|(_, x)| bin(**x) == found).map(|(at, _)| at));
-    }
-    cut_among(xs, weigh, (target, left), members)
-}
 
 /// What is known of weighed logits before they are cut.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +47,10 @@ impl Known {
     }
 }
 
-/// The same, weighed by rint of float weights, mostly in fewer steps: a search in the weights' rounded sums
-/// leaves a few members, and the exact sum above them tells whether it was right.
+/// Logits of one value that are a tie of many.
+const TIED: usize = 4 * MANY;
+
+/// [`cut`] where the weights are rint of float weights.
 pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut Vec<u32>) -> Cut {
     let Weighed { xs, weights } = of;
     let weigh = |at: usize| law::integer_weight(weights[at]);
@@ -110,24 +59,57 @@ pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut V
         let total = known.total as f64;
         let below = (known.total.saturating_sub(target) as f64).max(1.0);
         let mut found = known.within;
+        let list = |found: Bracket, members: &mut Vec<u32>| {
+            members.clear();
+            simd::positions_between(level, xs, (found.low, found.high.next_down()), members);
+            members.len() < TIED
+        };
         // As near as leaves a few of equal weights. Where they are light and many: then once more, from what is known.
         let share = total / xs.len().min(ENOUGH) as f64;
         let mut nearly = share.min(below / FEW as f64) * (FEW / 3) as f64;
         for start in [known.start, None, None] {
             (found, nearly) = (bracket(&of, below, nearly, found, start), nearly / FEW as f64);
-            members.clear();
-            simd::positions_between(level, xs, (found.low, found.high.next_down()), members);
-            if members.len() < 4 * MANY {
+            if list(found, members) {
+                break;
+            }
+            for end in [found.high.next_down(), found.low] {
+                match beside_tie(&of, known.total, target, end, found) {
+                    Ok(cut) => return cut,
+                    Err(beside) => found = beside,
+                }
+            }
+            if list(found, members) {
                 break;
             }
         }
         let above = simd::sum_above(level, xs, weights, found.high.next_down());
         let inside: u64 = members.iter().map(|at| weigh(*at as usize)).sum();
         if above < target && target - above <= inside {
-            return cut_among(xs, weigh, (target, target - above), members);
+            return bins::cut_among(xs, weigh, (target, target - above), members);
         }
     }
     cut(xs, weigh, target, members)
+}
+
+/// The cut in a tie of many at this logit; or what is found of it without the tie, if it is one.
+fn beside_tie(of: &Weighed<'_>, total: u64, target: u64, tie: f32, found: Bracket) -> Result<Cut, Bracket> {
+    let Weighed { xs, weights } = *of;
+    let count = weighed::count(xs, tie);
+    let first = xs.iter().position(|x| *x == tie);
+    let Some(first) = first.filter(|_| count >= TIED) else { return Err(found) };
+    let above = simd::sum_above(Level::current(), xs, weights, tie);
+    let weight = law::integer_weight(weights[first]);
+    let (all, below) = (count as u64 * weight, total.saturating_sub(above) as f64);
+    if above >= target {
+        return Err(Bracket { low: tie.next_up(), below_low: below, ..found });
+    }
+    if target - above > all {
+        return Err(Bracket { high: tie, below_high: below - all as f64, ..found });
+    }
+    let place = bins::place_among_equals(target - above, weight, count);
+    let equal = xs.iter().enumerate().filter(|(_, x)| **x == tie).map(|(at, _)| at);
+    let last = equal.take(place + 1).last().unwrap_or(first);
+    Ok(Cut { logit: tie, last, mass: above + (place as u64 + 1) * weight })
 }
 
 /// Logits between which the mass below exceeds `below`, however the sums were rounded.
@@ -139,120 +121,6 @@ fn bracket(of: &Weighed<'_>, below: f64, nearly: f64, within: Bracket, start: Op
     let within = Bracket { low: lower.high, below_low: lower.below_high, ..within };
     let upper = of.enclose(below * (1.0 + ROUNDED), nearly, within, start);
     Bracket { high: upper.high, below_high: upper.below_high, ..lower }
-}
-
-/// The cut among members, which stand in the order of positions: all of what is above them, of the target, is
-/// `target - left`.
-fn cut_among(
-    xs: &[f32],
-    weigh: impl Fn(usize) -> u64,
-    (target, mut left): (u64, u64),
-    members: &mut Vec<u32>,
-) -> Cut {
-    for shift in SHIFTS {
-        if members.len() <= FEW || members.iter().all(|&at| xs[at as usize] == xs[members[0] as usize]) {
-            break;
-        }
-        let digit = |at: u32| descending_key(xs[at as usize]) as usize >> shift & (BINS - 1);
-        let mut bins = [0_u64; BINS];
-        for &at in members.iter() {
-            bins[digit(at)] += weigh(at as usize);
-        }
-        let found = find(&bins, &mut left);
-        members.retain(|&at| digit(at) == found);
-    }
-    if members.is_empty() {
-        return Cut { logit: f32::MIN, last: xs.len().saturating_sub(1), mass: target - left };
-    }
-    if members.len() > FEW {
-        // Many of one logit, by position already.
-        let weight = weigh(members[0] as usize);
-        let place = place_among_equals(left, weight, members.len());
-        let last = members[place] as usize;
-        return Cut { logit: xs[last], last, mass: target - left + (place as u64 + 1) * weight };
-    }
-    // The law's order as one integer: its comparison is a single instruction, and needs no branch.
-    let mut order = [0_u64; FEW];
-    let order = &mut order[..members.len()];
-    for (place, &at) in order.iter_mut().zip(members.iter()) {
-        *place = u64::from(descending_key(xs[at as usize])) << 32 | u64::from(at);
-    }
-    order.sort_unstable();
-    let at = |place: usize| order[place] as u32 as usize;
-    let mut place = 0;
-    while place + 1 < order.len() && weigh(at(place)) < left {
-        left -= weigh(at(place));
-        place += 1;
-    }
-    let last = at(place);
-    Cut { logit: xs[last], last, mass: target - left + weigh(last) }
-}
-
-/// The lowest and the highest logit.
-#[must_use]
-pub fn span(xs: &[f32]) -> (f32, f32) {
-    xs.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
-        (if x < low { x } else { low }, if x > high { x } else { high })
-    })
-}
-
-/// The place of the last one needed of `count` tokens that weigh the same.
-fn place_among_equals(target: u64, weight: u64, count: usize) -> usize {
-    (target.div_ceil(weight.max(1)) as usize).clamp(1, count) - 1
-}
-
-/// Bins that divide the span of the logits evenly, the highest logits in the first.
-///
-/// Every step of it is monotone, the roundings too, so the bins are in order whatever they are. (Where the
-/// span overflows there are two.) Adding 2**23 leaves a float32 with a unit of 1 and the bin in its lowest bits.
-fn even_bins(lowest: f32, highest: f32) -> impl Fn(f32) -> usize {
-    const LAST: f32 = (BINS - 1) as f32;
-    let per_logit = LAST / (highest - lowest).max(f32::MIN_POSITIVE);
-    move |x| {
-        let place = (highest - x) * per_logit;
-        let place = if place < LAST { place } else { LAST };
-        (place + 8_388_608.0).to_bits() as usize & (BINS - 1)
-    }
-}
-
-/// The bin in which the target falls, or the last of any weight, and in `left` what is left of it there.
-fn find(bins: &[u64; BINS], left: &mut u64) -> usize {
-    let mut found = 0;
-    while found + 1 < BINS && bins[found] < *left {
-        *left -= bins[found];
-        found += 1;
-    }
-    if bins[found] == 0
-        && let Some(last) = bins[..found].iter().rposition(|weight| *weight > 0)
-    {
-        *left += bins[last];
-        found = last;
-    }
-    found
-}
-
-impl Cut {
-    /// Whether it keeps the token at a position.
-    #[must_use]
-    pub fn keeps(self, at: usize, x: f32) -> bool {
-        x > self.logit || (x == self.logit && at <= self.last)
-    }
-
-    /// Keeps in `xs` and `ids`, which it was found in, what it keeps, in order.
-    pub fn retain(self, xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
-        for x in xs.iter_mut().skip(self.last + 1) {
-            *x = if *x == self.logit { f32::NEG_INFINITY } else { *x };
-        }
-        simd::retain_at_least(Level::current(), self.logit, xs, ids);
-    }
-
-    /// Appends to `xs` and `ids` what it keeps of the row in which `last` is a position.
-    pub fn gather(self, row: &[f32], xs: &mut Vec<f32>, ids: &mut Vec<u32>) {
-        let (with_ties, without) = row.split_at(self.last + 1);
-        let level = Level::current();
-        simd::gather_between(level, with_ties, (self.logit, f32::INFINITY), 0, xs, ids);
-        simd::gather_between(level, without, (self.logit.next_up(), f32::INFINITY), with_ties.len(), xs, ids);
-    }
 }
 
 #[cfg(test)]
@@ -298,6 +166,34 @@ mod tests {
                 assert_eq!(cut.mass, 0);
                 cut.retain(&mut xs, &mut left);
                 assert!(target == 0 || left == ids, "{count} logits, target {target}");
+            }
+        }
+    }
+    /// The search ends at a tie, in it or beside it, where counting in bins does.
+    #[test]
+    fn ties_of_many_are_cut_where_bins_cut_them() {
+        let mut members = vec![];
+        for (high, low) in [(1.0, 0.0_f32), (1.0, 1.0_f32.next_down())] {
+            // Three in eight at each of two values, the others above, between and below them.
+            let xs: Vec<f32> = (0..20_000_u32)
+                .map(|at| match at.wrapping_mul(0x9E37_79B9) >> 29 {
+                    0..3 => high,
+                    3..6 => low,
+                    _ => (at % 997) as f32 / 300.0 - 1.0,
+                })
+                .collect();
+            let weights: Vec<f32> =
+                xs.iter().map(|x| (x * 1000.0).exp2().clamp(1.0, 3e9) + x + 2.0).collect();
+            let weigh = |at: usize| law::integer_weight(weights[at]);
+            let total: u64 = (0..xs.len()).map(weigh).sum();
+            let above = |bound: f32| (0..xs.len()).filter(|at| xs[*at] > bound).map(weigh).sum::<u64>();
+            let edges = [above(high), above(high.next_down()), above(low), above(low.next_down())];
+            let near = edges.into_iter().flat_map(|edge| [edge - 1, edge, edge + 1, edge + 5000]);
+            for target in near.chain([1, total / 2, total - 1, total]) {
+                let known = Known::between(-1.0, 3.0, total);
+                let found =
+                    cut_by_weight(Weighed { xs: &xs, weights: &weights }, known, target, &mut members);
+                assert_eq!(found, cut(&xs, weigh, target, &mut members), "target {target} of {total}");
             }
         }
     }

@@ -9,6 +9,8 @@ pub struct TokenTable {
     ends: Vec<usize>,
     /// Which tokens have text: it may be the empty text.
     has_text: Vec<bool>,
+    /// Which of them are whole characters, at least one.
+    is_whole: Vec<bool>,
 }
 
 impl TokenTable {
@@ -17,6 +19,8 @@ impl TokenTable {
         self.bytes.extend_from_slice(token.unwrap_or_default());
         self.ends.push(self.bytes.len());
         self.has_text.push(token.is_some());
+        self.is_whole
+            .push(token.is_some_and(|bytes| !bytes.is_empty() && std::str::from_utf8(bytes).is_ok()));
     }
 
     /// How many tokens there are.
@@ -37,6 +41,12 @@ impl TokenTable {
         let end = *self.ends.get(id)?;
         let start = if id == 0 { 0 } else { self.ends[id - 1] };
         Some(self.has_text[id].then_some(&self.bytes[start..end]))
+    }
+
+    /// Whether token `id` is there and is whole characters, at least one: UTF-8.
+    #[must_use]
+    pub fn is_whole(&self, id: usize) -> bool {
+        self.is_whole.get(id).is_some_and(|is_whole| *is_whole)
     }
 
     /// Every token's bytes in the order of the ids, none for a token without text.

@@ -1,6 +1,14 @@
-//! Logits with their float weights, and where a mass of them lies: rounded sums, for estimates alone.
+//! Logits with their float weights, and where a mass of them lies: rounded sums, for estimates alone. And how many are
+//! equal.
 
 use crate::simd::{self, Level};
+
+/// How many logits are equal to one.
+#[must_use]
+pub fn count(xs: &[f32], logit: f32) -> usize {
+    let below = |bound| simd::count_below(Level::current(), xs, bound);
+    below(logit.next_up()).saturating_sub(below(logit))
+}
 
 /// Logits and their float weights.
 #[derive(Clone, Copy)]

@@ -1,5 +1,6 @@
 //! `StopBatch`: many streams, one row each.
 
+use std::cell::LazyCell;
 use std::sync::{Arc, Mutex};
 
 use numpy::PyArray1;
@@ -47,30 +48,32 @@ impl PyStopBatch {
         rows.map_or_else(|| Ok((0..self.rows).collect()), |rows| ints(rows, Name::of("rows"), self.rows))
     }
 
-    /// Feeds the rows. Where a row gives out all of its piece, and there is an object for that, the object stands for
-    /// it: `has_object` tells by the piece's place, `object` gives it. No Python code runs under the lock, and nobody
-    /// waits for the GIL: the objects come after it.
+    /// Feeds the rows. Where a row gives out all of a piece that is known to be text, that is the object of the piece's
+    /// place. No Python code runs under the lock, and nobody waits for the GIL: the objects come after it.
     fn run<'a, 'py>(
         &self,
         py: Python<'py>,
         feeds: impl ExactSizeIterator<Item = Feed<'a>>,
-        has_object: impl Fn(usize) -> bool,
         object: impl Fn(usize) -> Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
         let count = feeds.len();
         let mut others = vec![];
-        let fed = lock(&self.batch).feed(feeds, |place, piece, output| {
-            if !(output.is_all_of(piece) && has_object(place)) {
+        let fed = lock(&self.batch).feed(feeds, |place, _, output| {
+            if let Some(output) = output {
                 others.push((place, output.into_owned()));
             }
         });
         fed.map_err(|error| to_python(py, &error))?;
+        let wrapped = |(place, output)| Ok((place, wrap(py, output)?));
+        let others = others.into_iter().map(wrapped).collect::<PyResult<Vec<_>>>()?;
         let mut others = others.into_iter().peekable();
-        let given = (0..count).map(|place| match others.next_if(|(other, _)| *other == place) {
-            Some((_, output)) => wrap(py, output),
-            None => Ok(object(place)),
-        });
-        PyList::new(py, given.collect::<PyResult<Vec<_>>>()?)
+        PyList::new(
+            py,
+            (0..count).map(|place| match others.next_if(|(other, _)| *other == place) {
+                Some((_, output)) => output,
+                None => object(place),
+            }),
+        )
     }
 
     fn hit_array<'py, T: numpy::Element>(
@@ -176,9 +179,13 @@ impl PyStopBatch {
         let piece = |(i, value)| PyPiece::new(value, self.kind, Name::of("pieces").at(i));
         let given = values.iter().enumerate().map(piece).collect::<PyResult<Vec<_>>>()?;
         let armed = Armed::new(armed, given.len())?;
-        let feeds =
-            (0..given.len()).map(|i| Feed { row: rows.at(i), piece: given[i].piece(), armed: armed.at(i) });
-        self.run(py, feeds, |place| given[place].is_plain_str(), |place| values[place].clone())
+        let feeds = given.iter().enumerate().map(|(i, given)| Feed {
+            row: rows.at(i),
+            piece: given.piece(),
+            armed: armed.at(i),
+            is_text: given.is_plain_str(),
+        });
+        self.run(py, feeds, |place| values[place].clone())
     }
 
     /// Feeds each of ``rows`` (default: all) the bytes of one token id; a token without text feeds
@@ -211,14 +218,15 @@ impl PyStopBatch {
             return Err(wrong_length(py, "ids", rows.len(), ids.len()));
         }
         let armed = Armed::new(armed, ids.len())?;
-        let feeds = (0..ids.len()).map(|i| Feed {
+        let gives_text = self.kind == Kind::Text;
+        let feeds = ids.iter().enumerate().map(|(i, id)| Feed {
             row: rows.at(i),
-            piece: Piece::Bytes(table.bytes(ids[i])),
+            piece: Piece::Bytes(table.bytes(*id)),
             armed: armed.at(i),
+            is_text: gives_text && table.core().is_whole(*id),
         });
-        let is_text = self.kind == Kind::Text;
-        let has_str = |place: usize| is_text && !table.bytes(ids[place]).is_empty();
-        self.run(py, feeds, has_str, |place| table.text(py, ids[place]))
+        let texts = LazyCell::new(|| table.texts(py));
+        self.run(py, feeds, |place| (*texts)(ids[place]))
     }
 
     /// The index of the stop that ended each row, -1 where none did: an int32 array.

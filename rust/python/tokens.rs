@@ -150,12 +150,14 @@ impl PyTokenTable {
         self.core.get(id).flatten().unwrap_or_default()
     }
 
-    /// A token's text as the str that stands for it ever since it was first asked for; for a token that is whole
-    /// UTF-8. A vocabulary is small beside the texts that are written with it.
-    pub fn text<'py>(&self, py: Python<'py>, id: usize) -> Bound<'py, PyAny> {
+    /// The texts of tokens that are whole characters, each as the str that stands for it ever since it was first asked
+    /// for. A vocabulary is small beside the texts that are written with it.
+    pub fn texts<'py>(&self, py: Python<'py>) -> impl Fn(usize) -> Bound<'py, PyAny> {
         let texts = self.texts.get_or_init(py, || (0..self.core.len()).map(|_| PyOnceLock::new()).collect());
-        let text = || PyString::new(py, &String::from_utf8_lossy(self.bytes(id))).unbind();
-        texts[id].get_or_init(py, text).bind(py).clone().into_any()
+        move |id| {
+            let text = || PyString::new(py, &String::from_utf8_lossy(self.bytes(id))).unbind();
+            texts[id].get_or_init(py, text).bind(py).clone().into_any()
+        }
     }
 
     /// What one of the functions of `rheostat.vocabularies` reads from a tokenizer.

@@ -16,6 +16,8 @@ pub struct Feed<'a> {
     pub piece: Piece<'a>,
     /// Whether stops count in it.
     pub armed: bool,
+    /// Whether it is known to be text: whole characters, at least one.
+    pub is_text: bool,
 }
 
 /// Rows and their stop sets. A row that does not exist is an error, and then no row has changed.
@@ -59,26 +61,33 @@ impl Batch {
         }
     }
 
-    /// Feeds rows in the given order; `take` gets the place of each feed, its piece and what its row gives out. After
-    /// an error no row has changed.
+    /// Feeds rows in the given order; `take` gets the place of each feed, its piece and what its row gives out: None
+    /// where that is the piece itself, which is known to be text. After an error no row has changed.
     ///
     /// # Errors
     /// A row that does not exist, or what [`StopSet::feed`] refuses.
     pub fn feed<'a, R>(
         &mut self,
         feeds: impl ExactSizeIterator<Item = Feed<'a>>,
-        mut take: impl FnMut(usize, Piece<'a>, Output<'_>) -> R,
+        mut take: impl FnMut(usize, Piece<'a>, Option<Output<'_>>) -> R,
     ) -> Result<Vec<R>, Error> {
         self.before.clear();
         let mut taken = Vec::with_capacity(feeds.len());
-        for (place, Feed { row, piece, armed }) in feeds.enumerate() {
+        for (place, Feed { row, piece, armed, is_text }) in feeds.enumerate() {
             let (Some(set), Some(state)) = (self.sets.get(row), self.rows.get_mut(row)) else {
                 self.take_back();
                 return Err(stranger("rows", row));
             };
             self.before.push((row, *state));
+            if is_text && set.pass(state, piece, armed) {
+                taken.push(take(place, piece, None));
+                continue;
+            }
             match set.feed(state, piece, armed) {
-                Ok(output) => taken.push(take(place, piece, output)),
+                Ok(output) => {
+                    let is_piece = is_text && output.is_all_of(piece);
+                    taken.push(take(place, piece, (!is_piece).then_some(output)));
+                }
                 Err(error) => {
                     self.take_back();
                     return Err(error.in_row(row));

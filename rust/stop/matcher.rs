@@ -128,6 +128,23 @@ impl<S: Symbol> Stops<S> {
         Ok(Release { head: &held[..from_held], tail: &piece[..release - from_held] })
     }
 
+    /// Reads a piece where that is all: nothing is held before and nothing after. Else it is not read.
+    #[inline]
+    fn pass(&self, row: &mut Row, piece: &[S], armed: bool) -> bool {
+        let after = match (row.phase, armed) {
+            (Phase::Unarmed, false) => Phase::Unarmed,
+            (Phase::Unarmed | Phase::Armed, true) => Phase::Armed,
+            _ => return false,
+        };
+        // From the root to the root: in no other state is nothing held that may be a stop, and none completes there.
+        if row.state != 0 || self.automaton.run(0, piece, armed).0 != 0 {
+            return false;
+        }
+        row.fed += piece.len() as u64;
+        row.phase = after;
+        true
+    }
+
     /// Ends the stream: what was held is given out, unless a stop ended it before.
     pub fn flush<'a>(&'a self, row: &mut Row) -> Release<'a, S> {
         let head = self.held(row);
@@ -173,6 +190,17 @@ impl StopSet {
                 Ok(Output::Ids(stops.feed(row, piece, armed)?.join()))
             }
             _ => Err(Error::WrongSymbols),
+        }
+    }
+
+    /// Reads a piece of text, where all of it is given out as it is. Else it is not read: that is for [`Self::feed`].
+    #[inline]
+    pub(super) fn pass(&self, row: &mut Row, text: Piece<'_>, armed: bool) -> bool {
+        match (self.matching(), text) {
+            (Matching::Bytes(stops), Piece::Bytes(text)) => {
+                row.pending.bytes().is_empty() && stops.pass(row, text, armed)
+            }
+            _ => false,
         }
     }
 

@@ -69,13 +69,15 @@ impl<S: Symbol + Send + Sync> Steps<S> for Links<S> {
 #[derive(Debug)]
 pub struct Dense<C> {
     class: [u8; 256],
+    /// Bytes of lower classes leave the root where it is.
+    leaving: u8,
     width: u32,
     cells: Vec<C>,
 }
 
 impl<C: Copy + Default + Into<u32> + TryFrom<u32>> Dense<C> {
     /// None if an offset does not fit a cell.
-    fn new(links: &Links<u8>, by_depth: &[u32], class: [u8; 256], width: usize) -> Option<Self> {
+    fn new(links: &Links<u8>, by_depth: &[u32], (class, leaving, width): Classes) -> Option<Self> {
         let mut cells = vec![C::default(); by_depth.len() * width];
         for &node in by_depth {
             // The row of the longest proper suffix, which is done already, then the node's own edges.
@@ -89,7 +91,7 @@ impl<C: Copy + Default + Into<u32> + TryFrom<u32>> Dense<C> {
                 cells[row + class[byte as usize] as usize] = C::try_from(child * width as u32).ok()?;
             }
         }
-        Some(Self { class, width: width as u32, cells })
+        Some(Self { class, leaving, width: width as u32, cells })
     }
 
     fn run(&self, state: u32, piece: &[u8], limit: u32) -> (u32, usize) {
@@ -113,9 +115,8 @@ impl<C: Copy + Default + Into<u32> + TryFrom<u32>> Dense<C> {
 
     /// How many symbols leave the root where it is: text is mostly that, and in it no step waits for the one before.
     fn ordinary(&self, piece: &[u8]) -> usize {
-        let root = &self.cells[..self.width as usize];
-        let stays = |byte: &u8| root[self.class[*byte as usize] as usize].into() == 0;
-        piece.iter().position(|byte| !stays(byte)).unwrap_or(piece.len())
+        let leaves = |byte: &u8| self.class[*byte as usize] >= self.leaving;
+        piece.iter().position(leaves).unwrap_or(piece.len())
     }
 }
 
@@ -130,34 +131,42 @@ pub enum Machine {
     Links(Links<u8>),
 }
 
-/// The class of every byte, and how many classes there are.
-fn classes(links: &Links<u8>) -> ([u8; 256], usize) {
-    let mut used = [false; 256];
+/// The class of every byte, the first class of those with which a stop begins, which come last, and how many classes
+/// there are.
+type Classes = ([u8; 256], u8, usize);
+
+fn classes(links: &Links<u8>) -> Classes {
+    let (mut used, mut begins) = ([false; 256], [false; 256]);
     for (byte, _) in &links.children {
         used[*byte as usize] = true;
     }
+    for (byte, _) in &links.children[links.first[0] as usize..links.first[1] as usize] {
+        begins[*byte as usize] = true;
+    }
     let mut class = [0; 256];
     let mut next = usize::from(used.contains(&false)); // class 0: the bytes that occur in no stop
-    for byte in 0..256 {
-        if used[byte] {
+    let mut leaving = 0;
+    for last in [false, true] {
+        leaving = next;
+        for byte in (0..256).filter(|byte| used[*byte] && begins[*byte] == last) {
             class[byte] = next as u8;
             next += 1;
         }
     }
-    (class, next)
+    (class, leaving as u8, next)
 }
 
 impl Steps<u8> for Machine {
     fn new(links: Links<u8>, by_depth: &[u32]) -> Self {
-        let (class, width) = classes(&links);
+        let classes @ (.., width) = classes(&links);
         let cells = by_depth.len() * width;
         if cells <= 1 << 16
-            && let Some(table) = Dense::new(&links, by_depth, class, width)
+            && let Some(table) = Dense::new(&links, by_depth, classes)
         {
             return Self::Narrow(table);
         }
         if cells * size_of::<u32>() <= MAX_TABLE
-            && let Some(table) = Dense::new(&links, by_depth, class, width)
+            && let Some(table) = Dense::new(&links, by_depth, classes)
         {
             return Self::Wide(table);
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{naive, temperature};
+use common::{at_every_level, naive, temperature};
 use proptest::prelude::*;
 use rheostat::nucleus::{self, Standing, Tier};
 use rheostat::scratch::Scratch;
@@ -120,6 +120,66 @@ fn ties_at_the_bottom_are_a_band_of_one_value_unless_something_is_below() {
     let mut low = equal;
     low[777..787].fill(0.5);
     assert_eq!(checked(&low, 1.0, 1.0 - 1e-9), Tier::All);
+}
+
+/// Whether a row is cut in this tier at every level, without a list of any tie of many.
+fn checked_with_ties(row: &[f32], p: f64, tier: Tier) {
+    at_every_level(|level| {
+        let mut scratch = Scratch::default();
+        for surveyed in [true, false] {
+            let survey =
+                surveyed.then(|| Survey::of(row.into(), law::scale_of(1.0), &mut scratch.cells)).flatten();
+            assert_eq!(checked_with(row, survey, 1.0, p, &mut scratch), tier, "p = {p}, {level:?}");
+            // What was weighed last is what was listed, or what the band held.
+            assert!(
+                scratch.weights.len() < row.len() / 12,
+                "{} at p = {p}, {level:?}",
+                scratch.weights.len()
+            );
+        }
+    });
+}
+
+/// The shares of all logits above this one: the share itself, what is missed by next to nothing, and a little more.
+fn shares_above(row: &[f32], logit: f32) -> impl Iterator<Item = f64> {
+    let maximum = naive::maximum(row);
+    let mass = |least: f32| {
+        let kept = row.iter().filter(|x| **x > least);
+        kept.map(|x| naive::integer_weight(*x, maximum, 1.0)).sum::<u64>() as f64
+    };
+    let p = mass(logit) / mass(f32::NEG_INFINITY);
+    [p.next_down(), p, p.next_up(), p * 1.005].into_iter().filter(|p| *p < 1.0)
+}
+
+#[test]
+fn ties_of_many_beside_a_cut_are_counted_and_not_listed() {
+    let mut random = Lcg(9);
+    // Half of the mass in distinct logits above a tie of all others.
+    let mut row = vec![0.0; 60_000];
+    row.iter_mut().step_by(64).for_each(|x| *x = 4.0 + random.uniform() * 0.3);
+    shares_above(&row, 0.0).chain([0.6, 0.9]).for_each(|p| checked_with_ties(&row, p, Tier::Band));
+    // Two of them with a few logits above, between and below.
+    for (high, low) in [(1.0, 0.0), (1.0, 1.0_f32.next_down())] {
+        let row: Vec<f32> = (0..60_000)
+            .map(|_| match random.uniform() {
+                u if u < 0.45 => high,
+                u if u < 0.9 => low,
+                _ => random.uniform() * 3.0 - 1.0,
+            })
+            .collect();
+        for edge in [high.next_down(), low, low.next_down()] {
+            shares_above(&row, edge).for_each(|p| checked_with_ties(&row, p, Tier::Band));
+        }
+    }
+}
+
+#[test]
+fn a_list_ends_above_a_tie_of_many_that_it_need_not_hold() {
+    // So few heavy logits that a sample cannot tell where among them the cut lies, above a tie of nearly all others.
+    let mut row = vec![0.0_f32; 60_000];
+    row.iter_mut().skip(7).step_by(50).for_each(|x| *x = -2.0);
+    (0..200).for_each(|at| row[at * 300 + 5] = 6.0 + at as f32 * 1e-3);
+    checked_with_ties(&row, 0.3, Tier::Interval);
 }
 
 #[test]

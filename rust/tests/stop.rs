@@ -219,8 +219,17 @@ fn a_batch_refuses_rows_that_do_not_exist_and_fails_as_a_whole() {
     let stops = vec![b"ab".to_vec().into_boxed_slice()];
     let set = Arc::new(StopSet::text(stops, Tie::First, false).expect("a stop"));
     let mut batch = Batch::new(vec![Arc::clone(&set), set]);
-    let feed = |row, piece| Feed { row, piece: Piece::Bytes(piece), armed: true };
-    let give = |_: usize, _: Piece<'_>, output: Output<'_>| unwrap_bytes(output.into_owned());
+    let feed = |row, piece: &'static [u8]| Feed {
+        row,
+        piece: Piece::Bytes(piece),
+        armed: true,
+        is_text: !piece.is_empty(),
+    };
+    let give = |_: usize, piece: Piece<'_>, output: Option<Output<'_>>| match (output, piece) {
+        (Some(output), _) => unwrap_bytes(output.into_owned()),
+        (None, Piece::Bytes(piece)) => piece.to_vec(),
+        (None, Piece::Ids(_)) => unreachable!("ids are no text"),
+    };
     assert!(batch.feed([feed(0, b"ab"), feed(0, b"c"), feed(2, b"ab")].into_iter(), give).is_err());
     assert!(batch.hits().all(|hit| hit.is_none()));
     assert!(batch.flush(&[2]).is_err() && batch.reset(&[2]).is_err() && batch.reorder(&[2]).is_err());
@@ -228,4 +237,38 @@ fn a_batch_refuses_rows_that_do_not_exist_and_fails_as_a_whole() {
     assert!(batch.reorder(&[1, 1]).is_ok());
     assert_eq!(batch.feed([feed(0, b"b")].into_iter(), give), Ok(vec![vec![]]));
     assert_eq!(batch.hits().map(|hit| hit.is_some()).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn text_that_is_given_out_as_it_is_changes_a_row_like_any_other() {
+    let pieces = ["x", "a", "b", "E", "ND", "D", "é", "!", " the", "ab", "xé"];
+    let stops = || ["ab", "END", "é!é"].map(|stop| stop.as_bytes().into()).to_vec();
+    let mut random = 1_u64;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 40) as usize % limit
+    };
+    let mut passed = 0;
+    for turn in 0..2000 {
+        let set = Arc::new(StopSet::text(stops(), Tie::First, turn % 2 == 0).expect("stops"));
+        let mut batches = [Batch::new(vec![Arc::clone(&set)]), Batch::new(vec![set])];
+        let armed_from = below(4);
+        for step in 0..10 {
+            let piece = pieces[below(pieces.len())].as_bytes();
+            let [fed, other] = [true, false].map(|is_text| {
+                let feed = Feed { row: 0, piece: Piece::Bytes(piece), armed: step >= armed_from, is_text };
+                let give = |_: usize, _: Piece<'_>, output: Option<Output<'_>>| {
+                    passed += usize::from(output.is_none());
+                    output.map_or_else(|| piece.to_vec(), |output| unwrap_bytes(output.into_owned()))
+                };
+                batches[usize::from(is_text)].feed([feed].into_iter(), give)
+            });
+            assert_eq!(fed, other, "{piece:?}");
+            let [hits, others] = [0, 1].map(|at| batches[at].hits().collect::<Vec<_>>());
+            assert_eq!(hits, others);
+        }
+        let [held, others] = batches.each_mut().map(|batch| batch.flush(&[0]));
+        assert_eq!(held, others);
+    }
+    assert!(passed > 2000, "{passed}");
 }
