@@ -70,9 +70,9 @@ test-python: install
 	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
 
-fuzz: install ## random calls against naive twins and reference: 60 s of each of five, or SECONDS=; SEED=
+fuzz: install ## random calls against naive twins and reference: 60 s of each of six, or SECONDS=; SEED=
 	@$(STEP) 'build the targets' cargo build --quiet --locked --release --example fuzz
-	@for target in chain stops; do \
+	@for target in chain rows stops; do \
 	  $(STEP) "against the naive twins: $$target" cargo run --quiet --locked --release --example fuzz -- \
 	    $$target --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$$RANDOM); \
 	done
