@@ -70,9 +70,9 @@ test-python: install
 	  'import pathlib, rheostat; assert "site-packages" in pathlib.Path(rheostat.__file__).parts, rheostat.__file__'
 	@$(STEP) 'pytest' $(BIN)/python -m pytest
 
-fuzz: install ## random calls against naive twins and reference: 60 s of each of five, or SECONDS=; SEED=
+fuzz: install ## random calls against naive twins and reference: 60 s of each of six, or SECONDS=; SEED=
 	@$(STEP) 'build the targets' cargo build --quiet --locked --release --example fuzz
-	@for target in chain stops; do \
+	@for target in chain rows stops; do \
 	  $(STEP) "against the naive twins: $$target" cargo run --quiet --locked --release --example fuzz -- \
 	    $$target --seconds $(or $(SECONDS),60) --seed $(or $(SEED),$$RANDOM); \
 	done
@@ -84,7 +84,7 @@ fuzz: install ## random calls against naive twins and reference: 60 s of each of
 soak: install ## a million calls, after which no memory and no reference is left: some minutes
 	@$(STEP) 'a million calls' $(BIN)/python tests/soak.py 1000000
 
-valgrind: install ## random calls of both fuzz targets, and a short Python session, under Valgrind: some minutes
+valgrind: install ## the Rust tests, random calls of the fuzz targets, a short Python session, under Valgrind: minutes
 	@command -v valgrind >/dev/null || { echo 'on Debian: apt-get install valgrind' >&2; exit 1; }
 	@$(STEP) 'Valgrind' .ci/check-memory
 

@@ -1,6 +1,6 @@
 //! A batch over threads, row by row: a row is never split, so a row's bits never depend on it.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
@@ -14,55 +14,45 @@ const WORTH_IT: usize = 1 << 16;
 /// Logits that are handed out together: few, so that a thread which is held up leaves its rows to the others.
 const PIECE: usize = 1 << 15;
 
-/// The pool, the process it was made in and the number of threads asked for.
-struct Pool {
-    threads: usize,
-    made: Option<(u32, Arc<ThreadPool>)>,
+/// The number of threads asked for.
+static WANTED: AtomicUsize = AtomicUsize::new(0);
+
+/// The pool of one process. A fork's child has none of its parent's threads, and where one of them held the lock at that
+/// moment, to make the pool, nobody will ever open it: so the child leaves its parent's place alone and takes the next.
+/// Nobody need tell of the fork, which a library can do without Python.
+struct Place {
+    /// Whose it is; 0 is nobody's.
+    process: AtomicU32,
+    pool: Mutex<Option<Arc<ThreadPool>>>,
 }
 
-impl Pool {
-    /// Lets go of the threads. Those of a parent process are forgotten: they are not in this one, and
-    /// dropping them would wait for them.
-    fn retire(&mut self) {
-        if let Some((made_in, made)) = self.made.take()
-            && made_in != std::process::id()
-        {
-            std::mem::forget(made);
-        }
-    }
-}
+/// One for each process of a line of forks. One that is further down uses no threads.
+static PLACES: [Place; 64] = [const { Place { process: AtomicU32::new(0), pool: Mutex::new(None) } }; 64];
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { threads: 0, made: None });
-
-fn lock() -> MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-thread_local!(static HELD: Cell<Option<MutexGuard<'static, Pool>>> = const { Cell::new(None) });
-
-/// To be called by a thread that is about to fork: where another one held the lock at that moment, to make the pool, the
-/// child would wait for it forever.
-pub fn before_fork() {
-    HELD.set(Some(lock()));
-}
-
-/// To be called by the same thread afterwards, in the parent and in the child.
-pub fn after_fork() {
-    HELD.take();
+/// This process's pool; None where there is no place left.
+fn lock() -> Option<MutexGuard<'static, Option<Arc<ThreadPool>>>> {
+    let process = std::process::id();
+    let is_own = |place: &&Place| {
+        let taken = place.process.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed);
+        taken.is_ok() || taken == Err(process)
+    };
+    let place = PLACES.iter().find(is_own)?;
+    Some(place.pool.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Uses this many threads for a batch from now on; 0 is as many as the environment
 /// variable `RAYON_NUM_THREADS` says, else one per CPU that affinity and quota leave the process.
 pub fn set_threads(threads: usize) {
-    let mut pool = lock();
-    pool.threads = threads;
-    pool.retire();
+    WANTED.store(threads, Ordering::Relaxed);
+    if let Some(mut pool) = lock() {
+        *pool = None; // the next call makes another
+    }
 }
 
 /// How many threads a batch uses.
 #[must_use]
 pub fn threads() -> usize {
-    count(lock().threads)
+    count(WANTED.load(Ordering::Relaxed))
 }
 
 fn count(wanted: usize) -> usize {
@@ -74,16 +64,13 @@ fn count(wanted: usize) -> usize {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
-/// The pool of this process: a fork's child has none of its parent's threads and makes its own.
+/// The pool of this process.
 fn pool() -> Option<Arc<ThreadPool>> {
-    let mut pool = lock();
-    let process = std::process::id();
-    if let Some((made_in, made)) = &pool.made
-        && *made_in == process
-    {
+    let mut pool = lock()?;
+    if let Some(made) = &*pool {
         return Some(Arc::clone(made));
     }
-    let threads = count(pool.threads);
+    let threads = threads();
     if threads < 2 {
         return None;
     }
@@ -92,8 +79,7 @@ fn pool() -> Option<Arc<ThreadPool>> {
         .thread_name(|i| format!("rheostat-{i}"))
         .start_handler(|_| StandardFloats::begin().keep()); // a thread begins in the environment of who makes it
     let made = Arc::new(built.build().ok()?); // no threads to be had: the caller's own does it
-    pool.retire();
-    pool.made = Some((process, Arc::clone(&made)));
+    *pool = Some(Arc::clone(&made));
     Some(made)
 }
 

@@ -1,4 +1,4 @@
-"""Threads, signals and forks: what is shared, what is refused, and what ends when Ctrl-C comes."""
+"""Threads and signals: what is shared, what is refused, and what ends when Ctrl-C comes."""
 
 import os
 import signal
@@ -245,45 +245,3 @@ def test_ctrl_c_ends_a_long_batch_and_changes_nothing(call, threads):
 
 def interrupted_row():
     return np.random.default_rng(0).normal(size=(1, 100_000)).astype(np.float32)[0]
-
-
-FORKED = """
-import os, threading, numpy as np, rheostat
-batch = np.random.default_rng(0).normal(size=(6, 90_000)).astype(np.float32)
-rheostat.set_num_threads(3)
-stops = rheostat.StopSet(["END"])
-matcher = stops.matcher()
-matcher.feed("E")
-sampler = rheostat.Sampler(rheostat.SamplingParams(seed=3), 90_000)
-sampler.sample(batch[0])
-def results():
-    return (rheostat.sample(batch, seed=1, stream=list(range(6)), typical_p=0.9).tolist(),
-            sampler.sample(batch[1]).id, matcher.clone().feed("ND"), rheostat.softmax(batch).sum())
-stop = threading.Event()
-def busy():  # the pool works in another thread while the process forks
-    while not stop.is_set():
-        rheostat.kept(batch, top_p=0.9)
-other = threading.Thread(target=busy)
-other.start()
-children = []
-for _ in range(5):
-    pid = os.fork()
-    if pid == 0:
-        os.write(1, (repr(results()) + "\\n").encode())
-        os._exit(0)
-    children.append(pid)
-stop.set()
-other.join()
-statuses = [os.waitpid(pid, 0)[1] for pid in children]
-os.write(1, (repr(results()) + "\\n" + repr(statuses) + "\\n").encode())
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_fork_while_the_pool_works_has_the_same_results():
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    *results, statuses = done.stdout.splitlines()
-    assert statuses == "[0, 0, 0, 0, 0]", done.stderr
-    assert len(results) == 6
-    assert len(set(results)) == 1

@@ -3,12 +3,13 @@
 
 mod common;
 
+use common::standing::Case;
 use common::{at_every_level, naive};
 use half::{bf16, f16};
 use proptest::prelude::*;
 use rheostat::chain::{self, Kept};
 use rheostat::nucleus::LONG;
-use rheostat::row::{Row, Standing};
+use rheostat::row::Row;
 use rheostat::scratch::Scratch;
 use rheostat::simd::{self, Cells, Level, Logits, Source};
 use rheostat::survey::Survey;
@@ -39,46 +40,6 @@ fn every_narrow_number_is_widened_exactly() {
             }
         }
     });
-}
-
-/// A row in one of the types, with what is read of it.
-#[derive(Clone, Debug)]
-struct Case {
-    kind: usize,
-    wide: Vec<f32>,
-    words: Option<Vec<u32>>,
-    changes: Vec<(u32, f32)>,
-}
-
-impl Case {
-    /// Runs `work` on the row, which begins so many logits behind an aligned place, and on what it reads as.
-    fn with<R>(&self, offset: usize, work: impl FnOnce(Row<'_>, &[f32]) -> R) -> R {
-        let padded: Vec<f32> = [vec![9.0; offset], self.wide.clone()].concat();
-        let halves: Vec<f16> = padded.iter().map(|x| f16::from_f32(*x)).collect();
-        let brains: Vec<bf16> = padded.iter().map(|x| bf16::from_f32(*x)).collect();
-        let (logits, mut wide): (_, Vec<f32>) = match self.kind {
-            0 => (Logits::F32(&padded[offset..]), self.wide.clone()),
-            1 => (Logits::F16(&halves[offset..]), halves[offset..].iter().map(|x| x.to_f32()).collect()),
-            _ => (Logits::Bf16(&brains[offset..]), brains[offset..].iter().map(|x| x.to_f32()).collect()),
-        };
-        // What has changed is read in its own place alone.
-        let mut words = self.words.clone();
-        if let Some(words) = &mut words {
-            for (token, x) in wide.iter_mut().enumerate() {
-                if words[token / 32] >> (token % 32) & 1 == 0 {
-                    *x = f32::NEG_INFINITY;
-                }
-            }
-            for (id, x) in &self.changes {
-                words[*id as usize / 32] &= !(1 << (id % 32));
-                wide[*id as usize] = *x;
-            }
-        }
-        let allowed = words.as_deref();
-        let changes = if allowed.is_some() { self.changes.as_slice() } else { &[] };
-        let standing = Standing::new(Source { logits, allowed }, changes, vec![5.0; 3]);
-        work(standing.row(), &wide)
-    }
 }
 
 fn logit() -> impl Strategy<Value = f32> {
@@ -132,24 +93,15 @@ fn case() -> impl Strategy<Value = Case> {
         )
     });
     (row, prop_oneof![3 => Just(f32::NAN), 1 => 0.0_f32..30.0]).prop_map(
-        |((kind, mut wide, words, changes, bad), above)| {
-            let changes: Vec<_> = changes.into_iter().collect();
-            if let Some(words) = &words {
-                for (token, x) in wide.iter_mut().enumerate() {
-                    if words[token / 32] >> (token % 32) & 1 == 0 {
-                        *x = bad;
-                    }
-                }
-                for (id, _) in &changes {
-                    wide[*id as usize] = bad;
-                }
-            }
+        |((kind, wide, words, changes, bad), above)| {
+            let mut case = Case { kind, wide, words, changes: changes.into_iter().collect() };
+            case.spoil(bad);
             if above >= 0.0 {
                 // A peak, where it may come.
-                let place = (above * 1e6) as usize % wide.len();
-                wide[place] = above;
+                let place = (above * 1e6) as usize % case.wide.len();
+                case.wide[place] = above;
             }
-            Case { kind, wide, words, changes }
+            case
         },
     )
 }

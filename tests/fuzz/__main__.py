@@ -38,12 +38,12 @@ def bits(value):
     return value.hex() if isinstance(value, float) else value
 
 
-def run(source, target, api):
-    """What the lines give with one implementation, and what is in the arrays afterwards."""
+def run(lines, target, api):
+    """What the compiled lines give with one implementation, and what is in the arrays afterwards."""
     names = NAMES | getattr(target, "NAMES", {}) | {"api": api, "x": None, "out": None, "result": None}
 
     def call():
-        exec(source, names)
+        exec(lines, names)
         return bits(names["result"])
 
     found = outcome(call)
@@ -68,7 +68,8 @@ def main():
         if done == given.cases or time.monotonic() - begun >= seconds:
             break
         source = target.case(np.random.default_rng([given.seed, number]))
-        fast, slow = (run(source, target, api) for api in (rheostat, rheostat.reference))
+        lines = compile(source, "<case>", "exec")
+        fast, slow = (run(lines, target, api) for api in (rheostat, rheostat.reference))
         if fast != slow:
             print(f"{given.target}: case {number} of seed {given.seed} differs\n\n{source}\n")
             print(f"fast:      {fast[0]}\nreference: {slow[0]}")

@@ -95,28 +95,29 @@ CALLS = [
 ]
 
 
+def pick(rng, items):
+    """What `rng.choice` takes, which would make an array of them first."""
+    return items[rng.integers(len(items))]
+
+
 def case(rng):
     """Lines that read `x`, maybe into `out`."""
-    n = int(rng.choice([1, 2, 3, 7, 17, 40]))
+    n = pick(rng, [1, 2, 3, 7, 17, 40])
     shape = [(n,), (n,), (2, n), (3, n), (1, n), (0, n), (n, 0), (), (2, 1, n)][rng.integers(9)]
-    values = (rng.normal(size=shape) * rng.choice([1, 5, 1e-40, 1e37, 1e300])).tolist()
+    values = (rng.normal(size=shape) * pick(rng, [1.0, 5.0, 1e-40, 1e37, 1e300])).tolist()
     if rng.random() < 0.3:
         values = np.round(rng.normal(size=shape) * 3).tolist()
-    text = f"np.array({values!r}).astype({rng.choice(TYPES).item()!r})"
+    text = f"np.array({values!r}).astype({pick(rng, TYPES)!r})"
     if rng.random() < 0.15:
-        special = rng.choice(["inf", "-inf", "nan", "-0.0", "1e39", "-1e39"]).item()
+        special = pick(rng, ["inf", "-inf", "nan", "-0.0", "1e39", "-1e39"])
         text = f"np.where(np.arange(np.size({values!r})).reshape({shape}) % 5 == 1, {special}, {text})"
-        text = f"{text}.astype({rng.choice(TYPES[:10]).item()!r})"
-    text = rng.choice(LAYOUTS).item().replace("{}", text)
-    text = rng.choice(WRAPPINGS).item().replace("{}", text)
-    call = (
-        rng.choice(CALLS)
-        .item()
-        .format(
-            t=rng.choice(["1.0", "0.7", "0", "30.0"]).item(),
-            p=rng.choice(["0.9", "0.3", "1.0", "1e-9"]).item(),
-            k=rng.choice(["0", "1", "5"]).item(),
-            u=rng.choice(["0", "2**63", "2**64 - 1"]).item(),
-        )
+        text = f"{text}.astype({pick(rng, TYPES[:10])!r})"
+    text = pick(rng, LAYOUTS).replace("{}", text)
+    text = pick(rng, WRAPPINGS).replace("{}", text)
+    call = pick(rng, CALLS).format(
+        t=pick(rng, ["1.0", "0.7", "0", "30.0"]),
+        p=pick(rng, ["0.9", "0.3", "1.0", "1e-9"]),
+        k=pick(rng, ["0", "1", "5"]),
+        u=pick(rng, ["0", "2**63", "2**64 - 1"]),
     )
-    return f"x = {text}\nout = {rng.choice(OUTS).item()}\nresult = {call}"
+    return f"x = {text}\nout = {pick(rng, OUTS)}\nresult = {call}"

@@ -64,7 +64,7 @@ KNOBS = {
 
 def row(rng, n):
     kind = rng.integers(5)
-    x = rng.normal(size=n) * rng.choice([0.3, 3, 20])
+    x = rng.normal(size=n) * [0.3, 3, 20][rng.integers(3)]
     if kind == 0:
         x = np.round(x)
     if kind == 1:
@@ -72,13 +72,13 @@ def row(rng, n):
     if kind == 2:
         x[:] = x[0]
     if rng.random() < 0.02:
-        x[rng.integers(n)] = rng.choice([np.nan, np.inf, -np.inf, 3e38])
+        x[rng.integers(n)] = [np.nan, np.inf, -np.inf, 3e38][rng.integers(4)]
     return x.astype(np.float32).tolist()
 
 
 def case(rng):
     """Lines that make one call."""
-    rows, n = int(rng.choice([0, 0, 1, 3])), int(rng.choice([1, 2, 9, 17, 40]))
+    rows, n = [0, 0, 1, 3][rng.integers(4)], [1, 2, 9, 17, 40][rng.integers(5)]
     x = [row(rng, n) for _ in range(rows)] if rows else row(rng, n)
     names = rng.permutation(list(KNOBS))[: rng.integers(0, 9)]
     knobs = {name.item(): KNOBS[name](rng) for name in names}

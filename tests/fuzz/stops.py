@@ -4,7 +4,7 @@ ALPHABETS = ["ab", "abc", "aé€", "𝄞é"]
 
 
 def word(rng, alphabet, longest):
-    return "".join(rng.choice(list(alphabet), rng.integers(0, longest)))
+    return "".join(alphabet[at] for at in rng.integers(0, len(alphabet), rng.integers(0, longest)).tolist())
 
 
 def case(rng):

@@ -4,6 +4,7 @@
 
 pub mod adjust;
 pub mod naive;
+pub mod standing;
 pub mod stop;
 
 use proptest::prelude::*;

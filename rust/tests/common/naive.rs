@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::approx_constant, clippy::neg_cmp_op_on_partial_ord)] // the law's own numbers and words
 
-use rheostat::{Knobs, Step};
+use rheostat::{Error, Knobs, Step};
 
 /// a * b + c, rounded once: the product is exact in float64, the sum is rounded to odd before the cast.
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
@@ -37,6 +37,14 @@ pub fn integer_weight(x: f32, m: f32, temperature: f64) -> u64 {
 
 pub fn maximum(xs: &[f32]) -> f32 {
     xs.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The maximum, or why the row is none: the first token that is NaN or +inf, or that no logit is finite.
+pub fn check(row: &[f32]) -> Result<f32, Error> {
+    if let Some(token) = row.iter().position(|x| x.is_nan() || *x == f32::INFINITY) {
+        return Err(Error::Logit { row: 0, token, value: f64::from(row[token]) });
+    }
+    Some(maximum(row)).filter(|m| *m > f32::NEG_INFINITY).ok_or(Error::NoFiniteLogit { row: 0 })
 }
 
 /// ceil(p * s) for a p that is a whole number of 2**-127.
@@ -84,7 +92,7 @@ fn prefix(order: &[usize], weight: impl Fn(usize) -> u64, p: f64) -> Vec<usize> 
 pub fn keep(row: &[f32], knobs: &Knobs, chain: &[Step]) -> (Vec<usize>, f64) {
     let mut ids: Vec<usize> = (0..row.len()).filter(|&id| row[id] > f32::NEG_INFINITY).collect();
     let mut temperature = 1.0;
-    for step in chain {
+    for step in chain.iter().filter(|step| step.is_set(knobs)) {
         let m = ids.iter().map(|&id| row[id]).fold(f32::NEG_INFINITY, f32::max);
         let weight = |id: usize| integer_weight(row[id], m, temperature);
         let mut order = ids.clone();
@@ -98,9 +106,6 @@ pub fn keep(row: &[f32], knobs: &Knobs, chain: &[Step]) -> (Vec<usize>, f64) {
             if weight(id) == 0 { 0.0 } else { weight(id) as f64 / s as f64 * log_p_of(id, s) }
         };
         let entropy = || -lane_sum(&ids, |id| term(id, s));
-        if !step.is_set(knobs) {
-            continue;
-        }
         match step {
             Step::Temperature if knobs.temperature == 0.0 => ids = vec![order[0]],
             Step::Temperature => temperature = knobs.temperature,
@@ -149,6 +154,24 @@ pub fn keep(row: &[f32], knobs: &Knobs, chain: &[Step]) -> (Vec<usize>, f64) {
         ids.sort_unstable();
     }
     (ids, temperature)
+}
+
+/// softmax and log_softmax at a temperature above 0.
+pub fn softmax(row: &[f32], temperature: f64) -> (Vec<f32>, Vec<f32>) {
+    let m = maximum(row);
+    let z = row.iter().map(|x| integer_weight(*x, m, temperature)).sum::<u64>() as f64;
+    let unit = 2.0_f64.powi(43);
+    let log_p = |x: f32| ((f64::from(x) - f64::from(m)) / temperature - ln(z / unit)) as f32;
+    (
+        row.iter().map(|x| weight(*x, m, temperature) * (unit / z) as f32).collect(),
+        row.iter().map(|x| log_p(*x)).collect(),
+    )
+}
+
+/// 1 + the token's place by logit, then by id.
+pub fn rank(row: &[f32], id: usize) -> usize {
+    let is_before = |other: usize| row[other] > row[id] || (row[other] == row[id] && other < id);
+    1 + (0..row.len()).filter(|other| is_before(*other)).count()
 }
 
 /// The drawn token.

@@ -55,7 +55,7 @@ fn share(random: &mut Random, off: f64) -> f64 {
     }
 }
 
-fn knobs(random: &mut Random) -> Knobs {
+pub fn knobs(random: &mut Random) -> Knobs {
     let temperatures = [0.0, 0.3, 0.7, 1.0, 1.0, 1.5, 2.0, 100.0, 1e-3, 1e-30, 1e30];
     Knobs {
         temperature: if random.once_in(3) { random.between(0.1, 3.0) } else { random.pick(&temperatures) },
@@ -73,7 +73,7 @@ fn knobs(random: &mut Random) -> Knobs {
 }
 
 /// A preset with what it does not name after it, or every step in any order.
-fn steps(random: &mut Random) -> Vec<Step> {
+pub fn steps(random: &mut Random) -> Vec<Step> {
     if random.once_in(2) {
         let named = PRESETS[random.below(PRESETS.len())].1;
         let after = Step::AFTER.into_iter().filter(|step| !named.contains(step));

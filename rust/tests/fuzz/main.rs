@@ -8,6 +8,10 @@ mod chain;
 #[path = "../common/naive.rs"]
 mod naive;
 mod random;
+mod row_cases;
+mod rows;
+#[path = "../common/standing.rs"]
+mod standing;
 #[path = "../common/stop.rs"]
 mod stop;
 mod stops;
@@ -17,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use random::Random;
 
-const USAGE: &str = "usage: fuzz chain|stops [--seconds S] [--cases N] [--seed S] [--first N]";
+const USAGE: &str = "usage: fuzz chain|rows|stops [--seconds S] [--cases N] [--seed S] [--first N]";
 
 /// A case of this number: what it was, in a few lines, and what is wrong with it.
 type Target = fn(Random, u64) -> Result<(), String>;
@@ -37,6 +41,7 @@ fn wanted() -> Option<Wanted> {
     let name = arguments.next()?;
     let target = match name.as_str() {
         "chain" => chain::check as Target,
+        "rows" => rows::check,
         "stops" => stops::check as Target,
         _ => return None,
     };
