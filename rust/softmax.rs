@@ -37,7 +37,7 @@ pub fn softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
 /// let row = [1.0_f32, 0.0, f32::NEG_INFINITY];
 /// let mut out = [0.0; 3];
 /// rheostat::softmax::log_softmax(&row, rheostat::law::check_row(&row)?, 1.0, &mut out);
-/// assert_eq!(out, [-0.313_261_7, -1.313_261_7, f32::NEG_INFINITY]);
+/// assert_eq!(out, [-0.313_261_72, -1.313_261_7, f32::NEG_INFINITY]);
 /// # Ok::<(), rheostat::Error>(())
 /// ```
 pub fn log_softmax(row: &[f32], maximum: f32, temperature: f64, out: &mut [f32]) {
