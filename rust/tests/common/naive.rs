@@ -156,7 +156,7 @@ pub fn keep(row: &[f32], knobs: &Knobs, chain: &[Step]) -> (Vec<usize>, f64) {
     (ids, temperature)
 }
 
-/// softmax and log_softmax at a temperature above 0.
+/// softmax and `log_softmax` at a temperature above 0.
 pub fn softmax(row: &[f32], temperature: f64) -> (Vec<f32>, Vec<f32>) {
     let m = maximum(row);
     let z = row.iter().map(|x| integer_weight(*x, m, temperature)).sum::<u64>() as f64;
