@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import platforms
 import pytest
 from cli_support import STAND_IN, environment, in_terminal, plain, start
 from rheostat import lab
@@ -233,6 +234,7 @@ def test_ctrl_c_shows_what_is_done_and_the_same_command_goes_on(cli):
 
 
 def test_workers_share_the_sweep_and_a_killed_one_is_made_up_for(cli, folder):
+@platforms.posix
     asked = ("sweep", "book.txt", *TINY, "--set", "epochs=6", "--vary", "dropout=0:0.5:points=6")
     running = start(*asked, "--workers", "2", "--grace", "2")
     end = time.monotonic() + 60
@@ -270,6 +272,7 @@ def _children(pid):
 
 
 def test_when_every_worker_is_killed_it_says_so(folder):
+@platforms.posix
     running = start(
         "sweep", "book.txt", *TINY, "--set", "epochs=500", "--vary", "dropout=0,0.5", "--workers", "2"
     )

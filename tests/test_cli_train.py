@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import numpy as np
+import platforms
 import pytest
 from cli_support import environment, in_terminal, plain, start
 from lab_support import FABLES, QUICK, TEXT, bits_of
@@ -136,6 +137,7 @@ def test_without_matplotlib_a_sentence_says_so_and_the_model_is_there(cli, corpu
 
 # Ctrl-C and kills
 
+@platforms.posix
 
 def test_ctrl_c_leaves_a_model_and_resume_goes_on(cli, corpus, out, tmp_path):
     running = start("train", corpus, "--out", out, *LONG)
@@ -179,6 +181,7 @@ train_views.row = row
 main(sys.argv[1:])
 """
 
+@platforms.posix
 
 def test_a_killed_run_is_taken_up_and_ends_as_if_nothing_had_happened(cli, corpus, out, tmp_path):
     knobs = QUICK.replace(epochs=6)
