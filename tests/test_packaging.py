@@ -38,3 +38,14 @@ def test_python_and_rust_versions_are_said_once_and_kept():
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     for version in named:
         assert f'"{version}"' in workflow, version
+
+
+def test_what_the_wheel_holds_of_others_is_named_with_its_licence():
+    text = (ROOT / "THIRD-PARTY.txt").read_text(encoding="utf-8")
+    package = ROOT / "python" / "rheostat"
+    data = [path.relative_to(package.parent).as_posix() for path in package.rglob("*.np[yz]")]
+    assert len(data) == 2
+    for name in [*data, "Rust's standard library"]:
+        paragraph = next(part for part in text.split("\n\n") if part.startswith(name))
+        assert re.search(r"[lL]icence|MIT OR Apache-2.0", paragraph), name
+    assert "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2" in text
