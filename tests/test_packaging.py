@@ -1,5 +1,6 @@
 """What the package says of itself is what the project says elsewhere. `.ci/check-dist` reads the wheel."""
 
+import doctest
 import re
 import tomllib
 from importlib.metadata import metadata
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import rheostat
+import rheostat.extras
 from rheostat.extras import EXTRAS, needed
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +58,7 @@ def test_what_the_wheel_holds_of_others_is_named_with_its_licence():
 def test_an_extra_is_installed_from_a_clone_or_by_its_packages():
     """No index has the name yet, so that `pip install 'rheostat[cli]'` would bring a stranger's package."""
     extras = PROJECT["optional-dependencies"]
+    assert doctest.testmod(rheostat.extras) == (0, 1)
     for extra, packages in EXTRAS.items():
         assert list(packages) == extras[extra]
         assert needed("x", extra).endswith(" ".join(f"'{package}'" for package in packages))
