@@ -1,11 +1,15 @@
 """What the hosted workflows install, wait for and pin; and that the tests can be collected where they run."""
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
+import zipfile
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import packages_distributions
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import pytest
@@ -115,3 +119,36 @@ def test_the_tests_are_collected_where_posix_is_missing():
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"\d{4,} tests collected", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "problems"),
+    [
+        ({"metadata": {"timestamp": "2026-01-02T03:04:05.000000000Z"}}, b"cargo/registry/src/a.rs", []),
+        ({"metadata": {"timestamp": "2026-01-02T03:04:06.000000000Z"}}, b"", ["when it was built"]),
+        (
+            {"metadata": {"timestamp": "2026-01-02T03:04:05Z"}, "serialNumber": "x"},
+            b"",
+            ["when it was built"],
+        ),
+        ({"metadata": {"timestamp": "2026-01-02T03:04:05Z"}}, b"\0/root/.cargo/registry/a", ["/root/.cargo"]),
+        (
+            {"metadata": {"timestamp": "2026-01-02T03:04:05Z"}},
+            b"\0C:\\me\\.cargo\\registry",
+            [r"C:\me\.cargo"],
+        ),
+    ],
+)
+def test_a_wheel_that_tells_when_or_where_it_was_built_is_found(tmp_path, monkeypatch, told, code, problems):
+    check = SourceFileLoader("check_dist", str(ROOT / ".ci" / "check-dist"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = module_from_spec(spec_from_loader("check_dist", check))
+    check.exec_module(module)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767323045")
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as wheel:
+        wheel.writestr("rheostat-0.dist-info/sboms/rheostat.json", json.dumps(told))
+        wheel.writestr("rheostat/_rheostat.abi3.so", code)
+    with zipfile.ZipFile(tmp_path / "a.whl") as wheel:
+        found = module.told_of_its_build(tmp_path / "a.whl", wheel)
+    assert len(found) == len(problems)
+    assert all(said in line for said, line in zip(problems, found, strict=True))
