@@ -136,10 +136,15 @@ conformance: install ## write the digests of all results anew, from the referenc
 	  --write --file python/rheostat/testing/conformance.json
 
 lock: $(STAMPS)/dev ## compile requirements-*.in to their .txt, with hashes
-	@$(STEP) 'pip-tools' $(BIN)/python -m pip install --quiet pip-tools
+	@$(STEP) 'pip-tools, uv' $(BIN)/python -m pip install --quiet pip-tools uv
 	@for name in dev docs hosts; do \
 	  $(STEP) "pip-compile, $$name" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
 	    --no-emit-find-links --output-file=requirements-$$name.txt requirements-$$name.in; \
+	done
+	@for name in build test; do \
+	  $(STEP) "uv, $$name: for every platform" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+	    --python-version 3.11 --custom-compile-command 'make lock' --output-file requirements-$$name.txt \
+	    requirements-$$name.in; \
 	done
 
 clean: ## remove what was built: .venv, .venv-hosts, dist, target, caches

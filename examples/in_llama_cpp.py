@@ -1,7 +1,7 @@
 """A GGUF model in llama-cpp-python, with rheostat in place of its sampler.
 
 Run it as `python examples/in_llama_cpp.py model.gguf "Water boils at"`; it needs
-`pip install 'rheostat[llama-cpp]'`.
+`pip install '.[llama-cpp]'`.
 """
 
 from __future__ import annotations

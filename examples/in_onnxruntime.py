@@ -1,7 +1,7 @@
 """An exported decoder in onnxruntime, with rheostat in place of a sampler in NumPy.
 
 Run it as `python examples/in_onnxruntime.py model.onnx tokenizer.json "Water boils at"`; it needs
-`pip install 'rheostat[onnxruntime]' tokenizers`.
+`pip install '.[onnxruntime]' tokenizers`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the tests of the command line share: its text by the library, and ways to run it."""
 
 import os
-import pty
 import re
 import select
 import signal
@@ -9,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platforms
+import pytest
 import rheostat
 from stand_in import Bytes
 
@@ -49,6 +50,10 @@ def finished(*arguments, **options):
 
 def in_terminal(*arguments, env=None, until=None):
     """Runs in a real terminal: what it shows, and the status. At `until` Ctrl-C is typed."""
+    if not platforms.HAS_TERMINALS:
+        pytest.skip(platforms.NO_TERMINALS)
+    import pty
+
     own, theirs = pty.openpty()
     command = [sys.executable, "-c", LAUNCH, *arguments]
     running = subprocess.Popen(

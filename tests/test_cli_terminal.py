@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+import platforms
 import pytest
 from cli_support import STAND_IN, environment, finished, in_terminal, plain, start, text_of
 from rheostat import SamplingParams
@@ -15,6 +16,7 @@ from rheostat.cli import main
 from stand_in import TEXT
 
 
+@platforms.posix
 def test_a_closed_pipe_ends_it_quietly():
     running = start("generate", "the ", "--model", "stand_in:Slow")
     assert running.stdout.read(3)
@@ -24,6 +26,7 @@ def test_a_closed_pipe_ends_it_quietly():
     running.stderr.close()
 
 
+@platforms.posix
 def test_a_pipe_gets_each_piece_at_once_and_ctrl_c_keeps_the_text():
     running = start("generate", "the ", "--model", "stand_in:Slow", "--seed", "1")
     first = os.read(running.stdout.fileno(), 100)
@@ -37,6 +40,7 @@ def test_a_pipe_gets_each_piece_at_once_and_ctrl_c_keeps_the_text():
     assert "Traceback" not in err.decode()
 
 
+@platforms.posix
 def test_ctrl_c_leaves_json_whole():
     done = finished("generate", "the ", "--model", "stand_in:Signals", "--json")
     assert done.returncode == 130
@@ -92,6 +96,7 @@ def test_no_number_is_cut_off_in_a_narrow_terminal(columns):
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@platforms.posix
 def test_closed_streams_are_no_error(closed):
     command = f"{sys.executable} -m rheostat generate 'the ' --model stand_in:load --max-tokens 3 {closed}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment())
@@ -111,6 +116,7 @@ def test_ctrl_c_while_modules_are_loaded_is_status_130(monkeypatch, capsys):
     assert status == 130
 
 
+@platforms.posix
 def test_ctrl_c_while_numpy_is_imported_is_status_130_too(tmp_path):
     (script,) = metadata.entry_points(group="console_scripts", name="rheostat")
     (tmp_path / "numpy.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import numpy as np
+import platforms
 import pytest
 from cli_support import environment, in_terminal, plain, start
 from lab_support import FABLES, QUICK, TEXT, bits_of
@@ -127,9 +128,8 @@ def test_without_matplotlib_a_sentence_says_so_and_the_model_is_there(cli, corpu
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     status, told, err = cli("train", corpus, "--out", out, *OPTIONS)
     assert status == 0
-    assert (
-        err.splitlines()[-1] == "No curves were drawn: plot() needs matplotlib: pip install 'rheostat[plot]'."
-    )
+    said = "No curves were drawn: plot() needs the extra plot: pip install 'matplotlib>=3.8'."
+    assert err.splitlines()[-1] == said
     assert ".png" not in told
     assert lab.load(out).info["epochs"] == 4
 
@@ -137,6 +137,7 @@ def test_without_matplotlib_a_sentence_says_so_and_the_model_is_there(cli, corpu
 # Ctrl-C and kills
 
 
+@platforms.posix
 def test_ctrl_c_leaves_a_model_and_resume_goes_on(cli, corpus, out, tmp_path):
     running = start("train", corpus, "--out", out, *LONG)
     lines = [running.stderr.readline() for _ in range(4)]
@@ -180,6 +181,7 @@ main(sys.argv[1:])
 """
 
 
+@platforms.posix
 def test_a_killed_run_is_taken_up_and_ends_as_if_nothing_had_happened(cli, corpus, out, tmp_path):
     knobs = QUICK.replace(epochs=6)
     command = [sys.executable, "-c", KILLED, "train", corpus, "--out", out, *options_of(knobs)]

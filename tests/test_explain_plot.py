@@ -117,5 +117,5 @@ def test_a_picture_of_a_row_without_knobs_is_drawn_too(api, tmp_path):
 
 def test_without_matplotlib_the_error_names_the_extra(api, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'rheostat\[plot\]'"):
+    with pytest.raises(ImportError, match=r"the extra plot: pip install 'matplotlib>=3.8'"):
         api.explain(X, u=0).plot()

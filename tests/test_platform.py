@@ -7,6 +7,7 @@ import sys
 import threading
 
 import numpy as np
+import platforms
 import pytest
 import rheostat
 from support import LEVELS
@@ -40,15 +41,30 @@ def test_an_unknown_level_is_an_error_at_import():
     assert last == "ValueError: RHEOSTAT_SIMD must be scalar, avx2, avx512 or neon, got 'AVX2'"
 
 
-def test_the_number_of_threads_follows_the_environment_then_the_affinity_of_the_process():
+def test_a_level_of_another_architecture_is_no_error():
+    other = {"scalar": "avx512", "avx2": "neon", "avx512": "neon", "neon": "avx512"}[LEVELS[-1]]
+    wanted = "scalar" if other == "avx512" else LEVELS[-1]
+    assert run(INFO, RHEOSTAT_SIMD=other).stdout.split()[0] == wanted
+
+
+def test_a_number_of_threads_that_is_none_counts_for_nothing():
+    assert run(INFO, RAYON_NUM_THREADS="abc").stdout == run(INFO).stdout != ""
+
+
+def test_the_number_of_threads_follows_the_call_then_the_environment():
     assert run(INFO, RAYON_NUM_THREADS="3").stdout.split()[1] == "3"
-    assert run(INFO, RAYON_NUM_THREADS="0").stdout.split()[1] == str(len(os.sched_getaffinity(0)))
-    pinned = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + INFO
-    assert run(pinned).stdout.split()[1] == "1"
     chosen = "import rheostat; rheostat.set_num_threads(2); print(rheostat.build_info()['threads'])"
     assert run(chosen, RAYON_NUM_THREADS="3").stdout.strip() == "2"
 
 
+@platforms.affinity
+def test_the_number_of_threads_follows_the_affinity_of_the_process():
+    assert run(INFO, RAYON_NUM_THREADS="0").stdout.split()[1] == str(len(os.sched_getaffinity(0)))
+    pinned = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + INFO
+    assert run(pinned).stdout.split()[1] == "1"
+
+
+@platforms.thread_list
 def test_there_is_no_pool_before_a_batch_that_pays_for_one():
     code = """
 import os, numpy as np, rheostat
@@ -69,6 +85,7 @@ def child(pipe):
     pipe.send(rheostat.sample(batch, seed=1, stream=[0, 1, 2, 3]).tolist())
 
 
+@platforms.fork
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_fork_after_use_makes_threads_of_its_own():
     batch = np.zeros((4, 100_000), np.float32)

@@ -14,6 +14,7 @@ import threading
 import urllib.request
 
 import numpy as np
+import platforms
 import pytest
 import rheostat
 from cli_support import environment, text_of
@@ -162,6 +163,13 @@ def test_a_wrong_value_is_400_with_the_sentence_and_its_argument(server):
     assert ask(server, "POST", "/api/text", "{", **JSON)[0] == 400
 
 
+def test_json_that_is_nested_too_deeply_is_400_and_no_traceback(server, capsys):
+    status, _, told = ask(server, "POST", "/api/text", "[" * 100_000, **JSON)
+    said = "the request must be JSON, got one that is nested too deeply"
+    assert (status, json.loads(told)["error"]) == (400, said)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("server", [Breaks], indirect=True)
 def test_a_fault_of_the_model_is_500_and_told_on_the_terminal(server, capsys):
     status, _, told = ask(server, "POST", "/api/text", json.dumps(REQUEST), **JSON)
@@ -185,6 +193,7 @@ def test_what_is_not_for_it_is_refused(server, method, path, headers, status):
     assert ask(server, method, path, "", **headers)[0] == status
 
 
+@platforms.posix
 def test_a_page_that_is_closed_before_its_answer_comes_is_no_error(server, capsys):
     body = json.dumps(REQUEST).encode()
     head = f"POST /api/text HTTP/1.1\r\nHost: localhost:{server.server_port}\r\n"
@@ -198,6 +207,7 @@ def test_a_page_that_is_closed_before_its_answer_comes_is_no_error(server, capsy
     assert capsys.readouterr().err == ""
 
 
+@platforms.posix
 def test_ctrl_c_ends_it():
     arguments = ("-m", "rheostat", "play", "--model", "stand_in:load", "--no-browser")
     process = subprocess.Popen(

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import platforms
 import pytest
 import rheostat
 from chain_model import Failing, model, table_of
@@ -222,6 +223,7 @@ def test_a_line_that_is_cut_off_by_a_full_disk_is_taken_back_and_written_again(t
     assert [step["id"] for step in recording.read(tmp_path / "a").steps] == list(generation.ids)
 
 
+@platforms.fifo
 def test_a_pipe_is_written_to_too(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)

@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import product
 
 import optuna
+import platforms
 import pytest
 import rheostat
 from cli_support import environment
@@ -269,6 +270,7 @@ def test_a_plan_varies_something():
         sweep.Plan(plan.subject, (), plan.goal)
 
 
+@platforms.posix
 def test_a_storage_that_cannot_be_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no database at all, but long enough to be taken for one" * 20)
     for where, said in (

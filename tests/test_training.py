@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import platforms
 import pytest
 import rheostat
 from lab_support import PLAIN, QUICK, TEXT, bits_of
@@ -192,6 +193,7 @@ train_text(TEXT, QUICK, checkpoint=sys.argv[1], on_epoch=kill)
 """
 
 
+@platforms.posix
 def test_a_killed_process_is_taken_up_as_if_nothing_had_happened(tmp_path):
     path = tmp_path / "run.npz"
     environment = os.environ | {"PYTHONPATH": str(HERE)}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rheostat.errors import KnobError
 from rheostat.explain_report import fit
 from rheostat.explain_steps import MASKS, MOVERS
+from rheostat.extras import needed
 
 if TYPE_CHECKING:
     from rheostat.explain_report import Explanation, StepReport
@@ -45,7 +46,7 @@ def plot(explanation: Explanation, tokens: int) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("plot() needs matplotlib: pip install 'rheostat[plot]'") from None
+        raise ImportError(needed("plot()", "plot")) from None
     order = np.argsort(-explanation.before, kind="stable")
     rank = np.empty(order.size, np.int64)
     rank[order] = np.arange(1, order.size + 1)

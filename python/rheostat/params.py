@@ -181,7 +181,8 @@ class SamplingParams(FromOthers):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> SamplingParams:
-        """The params that `to_json` wrote, checked anew.
+        """The params that `to_json` wrote, checked anew. Of a name that stands there twice the last one
+        counts, as in Python's `json`.
 
         Raises:
             KnobError: the text is no such JSON, or was written under another version of the law.
@@ -189,6 +190,8 @@ class SamplingParams(FromOthers):
         >>> from rheostat import SamplingParams
         >>> SamplingParams.from_json('{"law": 1, "top_p": 0.9}')
         SamplingParams(top_p=0.9)
+        >>> SamplingParams.from_json('{"law": 1, "top_p": 0.9, "top_p": 0.5}')
+        SamplingParams(top_p=0.5)
         """
         fields = loads(text, cls.__dataclass_fields__)
         return in_callers_words(lambda: cls(**fields), fields)

@@ -44,10 +44,10 @@ class FromOthers:
 
         Both spellings are read: `max_completion_tokens` and `max_tokens` (where both are given they must be
         equal), `logprobs` true with `top_logprobs` (chat) and `logprobs` as a number (completions). null is
-        the default, a seed of -1 none (another negative one is taken modulo 2**64), and the keys of
-        `logit_bias` may be strings. vLLM's names and the fields of this class are taken too, but for
-        `context_length`, `eos_token_id` and `report`, which are the server's. A server that would not give
-        1,048,576 `logprobs` caps them, and `max_tokens`, in what comes back.
+        the default, a seed of -1 none (another negative one, which the field refuses, is taken modulo
+        2**64), and the keys of `logit_bias` may be strings. vLLM's names and the fields of this class are
+        taken too, but for `context_length`, `eos_token_id` and `report`, which are the server's. A server
+        that would not give 1,048,576 `logprobs` caps them, and `max_tokens`, in what comes back.
 
         Args:
             request: the body of the request, parsed.

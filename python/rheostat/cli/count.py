@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def count(text: str, model: Any, context_length: int | None) -> dict[str, Any]:
     """The numbers, by name; a context length and what is left of it are None where any length goes."""
-    tokens = len(model.encode(text))
+    tokens = len(models.encoded(model, text))
     context = model.context_length if context_length is None else context_length
     return {
         "characters": len(text),

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     params = options.params_of(arguments, model)
     if params.seed is None:
         params = params.replace(seed=fresh_seed())
-    prompt_ids = model.encode(prompt)
+    prompt_ids = models.encoded(model, prompt)
     logits = model.start(prompt_ids) if isinstance(model, IncrementalModel) else model(prompt_ids)
     explanation = rheostat.explain(
         logits,

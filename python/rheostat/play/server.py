@@ -45,6 +45,14 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def _asked(body: bytes) -> Any:
+    """What a request asks; a ValueError where it is no JSON that can be read."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("the request must be JSON, got one that is nested too deeply") from None
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     server_version = "rheostat"
@@ -84,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         try:
-            told = answer(self.server.playground, json.loads(self.rfile.read(int(length))))
+            told = answer(self.server.playground, _asked(self.rfile.read(int(length))))
         except (ValueError, TypeError) as error:  # KnobError among them
             argument = getattr(error, "argument", None)
             self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error), "argument": argument})

@@ -63,9 +63,8 @@ fn words(random: &mut Random, length: usize) -> Vec<u32> {
             0 if random.once_in(20) => 1 << random.below(32),
             0 => 0,
             1 => random.pick(&[0, !0]),
-            2 => random.word() as u32,
             3 if random.once_in(2) => random.pick(&[0, !0]),
-            3 => random.word() as u32,
+            2 | 3 => random.word() as u32,
             _ if random.once_in(20) => random.word() as u32,
             _ => !0,
         })

@@ -152,7 +152,9 @@ fn kept(row: Row<'_>, wide: &[f32], asked: &Asked) -> Result<(), String> {
     let mut scratch = Scratch::default();
     let scale = chain::first_scale(steps.iter().copied(), knobs);
     let mut kept = Kept::read(row, scale, &mut scratch).map_err(|error| format!("refused: {error}"))?;
-    steps.iter().for_each(|step| kept.take(*step, knobs));
+    for step in steps {
+        kept.take(*step, knobs);
+    }
     for u in us {
         same("drawn", &kept.draw(*u), &naive::draw(wide, &ids, temperature, *u))?;
     }
@@ -161,7 +163,9 @@ fn kept(row: Row<'_>, wide: &[f32], asked: &Asked) -> Result<(), String> {
     same("count, maximum, temperature, weight", &told, &(ids.len(), m, temperature, s))?;
     let (mut stored, mut wanted) = (vec![7.0; wide.len()], vec![f32::NEG_INFINITY; wide.len()]);
     store_kept(&kept, &mut stored);
-    ids.iter().for_each(|id| wanted[*id] = wide[*id]);
+    for id in &ids {
+        wanted[*id] = wide[*id];
+    }
     same_bits("stored", &stored, &wanted)?;
 
     let tokens = [ids[us[1] as usize % ids.len()] as u32, (share * wide.len() as f64) as u32];

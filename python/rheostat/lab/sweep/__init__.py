@@ -17,10 +17,12 @@ decoding.py and training.py (what is measured); trials.py, samplers.py, storage.
 of workers share one study); results.py and pictures.py.
 """
 
+from rheostat.extras import needed as _needed
+
 try:
     import optuna as _optuna  # noqa: F401  # before all that needs it, for the sentence
 except ImportError:
-    raise ImportError("sweeps need the extra lab: pip install 'rheostat[lab]'") from None
+    raise ImportError(_needed("a sweep", "lab")) from None
 
 from rheostat.lab.sweep.decoding import Decoding
 from rheostat.lab.sweep.goals import Goal, Metric, read_goal

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from rheostat.extras import needed
+
 try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ImportError:
-    raise ImportError("the pictures of a sweep need the extra lab: pip install 'rheostat[lab]'") from None
+    raise ImportError(needed("a picture of a sweep", "lab")) from None
 from numpy.typing import NDArray
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
