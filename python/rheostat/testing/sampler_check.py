@@ -14,7 +14,7 @@ from rheostat.params import SamplingParams
 from rheostat.reference.arrays import as_logits, check_row
 from rheostat.reference.table import OFF, STEPS, Knobs
 from rheostat.testing.sampler_answers import RETURNS, Answer, answers_of
-from rheostat.testing.sampler_causes import Judge, base_of, cause_of
+from rheostat.testing.sampler_causes import Judge, base_of, cause_of, with_error_of
 from rheostat.testing.sampler_draws import DrawTest, chi_square_of, drawn_sets
 from rheostat.testing.sampler_models import Model, kept_of
 from rheostat.testing.sampler_rows import rows_for_draws, rows_for_sets
@@ -116,7 +116,7 @@ def check_sampler(
     Raises:
         KnobError: a knob that is no filter, or breaks its rule; returns, draws or false_alarm is out of
             range.
-        TypeError: fn gives something else than `returns` says.
+        TypeError: fn or draw is no function, or gives something else than `returns` says.
 
     >>> import numpy as np
     >>> from rheostat.testing import check_sampler
@@ -133,6 +133,9 @@ def check_sampler(
         raise KnobError(
             f"returns must be one of {', '.join(map(repr, RETURNS))}, got {returns!r}", "returns", returns
         )
+    for name, called in (("fn", fn), ("draw", draw)):
+        if not callable(called) and not (name == "draw" and called is None):
+            raise TypeError(f"{name} must be callable, got {type(called).__name__}")
     if not 0 < false_alarm < 1:
         raise KnobError(f"false_alarm must be in (0, 1), got {false_alarm}", "false_alarm", false_alarm)
     if not 100 <= draws <= 10_000_000:
@@ -185,23 +188,25 @@ def _differences(
 ) -> list[Difference]:
     answers = [asks(x) for x in rows]
     base = base_of(judge, rows, answers)
+    judge = with_error_of(judge, base, rows, answers)
 
     def why_of(x: Row, answer: Answer) -> tuple[str, str] | None:
         return cause_of(x, answer, judge, base)
 
-    found: dict[tuple[str, str], list[Row]] = {}
-    for x, answer in zip(rows, answers, strict=True):
+    found: dict[tuple[str, str], list[int]] = {}
+    for at, (x, answer) in enumerate(zip(rows, answers, strict=True)):
         why = why_of(x, answer)
         if why is not None:
-            found.setdefault(why, []).append(x)
+            found.setdefault(why, []).append(at)
     differences = []
     for why, shown in found.items():
-        smallest = min(shown, key=lambda x: x.size)
+        smallest = min(shown, key=lambda at: rows[at].size)
+        x, answer = rows[smallest], answers[smallest]
         if returns != "token":  # what is drawn would have to be drawn again for every try
-            smallest = _shrunk(smallest, lambda x, why=why: why_of(x, asks(x)) == why)  # type: ignore[misc]
-        theirs, right = asks(smallest).ids.tolist(), judge.keeps(judge.law, smallest).tolist()
-        row = tuple(smallest.tolist())
-        differences.append(Difference(*why, len(shown), row, tuple(theirs), tuple(right)))
+            x = _shrunk(x, lambda x, why=why: why_of(x, asks(x)) == why)  # type: ignore[misc]
+            answer = asks(x)
+        theirs, right = answer.twice or tuple(answer.ids.tolist()), judge.keeps(judge.law, x)
+        differences.append(Difference(*why, len(shown), tuple(x.tolist()), theirs, tuple(right.tolist())))
     return sorted(differences, key=lambda difference: -difference.rows)
 
 
