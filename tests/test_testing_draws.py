@@ -13,6 +13,7 @@ from rheostat.testing.sampler_rows import rows_for_draws
 from rheostat.testing.temperature_fit import temperature_fit
 
 TOP_P = {"top_p": 0.9}
+ZERO = "integer division or modulo by zero"
 
 
 def keeps(x):
@@ -117,7 +118,16 @@ def test_what_a_draw_raises_is_a_finding_and_ends_nothing():
     assert [(d.cause, d.rows) for d in report.differences] == [("error", report.rows)]
     assert report.draws is None
     report = check_sampler(keeps, TOP_P, draw=lambda x: 1 // 0)
-    assert str(report).splitlines()[1].startswith("draws: FAIL, it raises ZeroDivisionError: ")
+    assert str(report).splitlines()[1:] == ["draws: FAIL, it raises ZeroDivisionError: " + ZERO + "."]
+
+
+def test_rows_of_which_nothing_is_kept_have_no_draws_to_test():
+    report = check_sampler(lambda x: [], TOP_P, draw=lambda x: 0, draws=100)
+    assert [found.cause for found in report.differences] == ["empty"]
+    assert report.draws is None
+    last = check_sampler(lambda x: x.size - 1, returns="token", draws=100, rows=[[0.0, 0.0, -np.inf], [1.0]])
+    assert [found.cause for found in last.differences] == ["forbidden"]
+    assert last.draws.rows == 1
 
 
 def test_the_temperature_of_draws_is_found_and_its_p_is_a_bound():

@@ -161,7 +161,8 @@ def check_sampler(
     tests = None
     if draw is not None:
         drawn_from = rows_for_draws() if rows is None else tried
-        kept = [(x, answer.ids) for x in drawn_from if not (answer := asks(x)).error]
+        sets = [(x, asks(x).ids) for x in drawn_from]
+        kept = [(x, ids) for x, ids in sets if (x[ids] > -np.inf).any()]  # an error kept nothing
         tests = draw_test(draw, kept, judge.knobs.temperature, draws, false_alarm) if kept else None
     return SamplerReport(given, len(tried), tuple(differences), tests)
 

@@ -76,7 +76,7 @@ class DrawTest:
             parts.append(f"the worst row has a chi-square of {_shown(self.worst)}")
             parts.append(f"all rows one of {_shown(self.together)}")
             parts.append(f"likeliest at {self.temperature.factor:.3g} times the temperature")
-        else:
+        elif self.ok:
             parts.append("each row keeps one token")
         verdict = "FAIL" if not self.ok else "pass" if self.tested else "not tested"
         alarm = f"{self.false_alarm:g}"
