@@ -30,6 +30,7 @@ CAUSES = (
 
 # Logits whose difference is a smaller part of the largest may become equal on their way through float32.
 CLOSE = 2.0**-20
+TOO_CLOSE = "cannot tell logits apart that are as close as these in float32"
 
 # The error of a term in float32; and in float64, where the law's own weights are whole numbers of 2**-43.
 FLOAT32, FLOAT64 = 2.0**-24, 2.0**-43
@@ -111,18 +112,15 @@ def base_of(judge: Judge, rows: list[Row], answers: list[Answer]) -> Model:
 
 def with_error_of(judge: Judge, base: Model, rows: list[Row], answers: list[Answer]) -> Judge:
     """The judge that blames float32 alone for rounding where some row shows what float64 would not do."""
-    rounded = [
-        (x, answer.ids)
-        for x, answer in zip(rows, answers, strict=True)
-        if cause_of(x, answer, judge, base) == ("float sum", ROUNDS[FLOAT32])
-    ]
+    whys = [cause_of(x, answer, judge, base) for x, answer in zip(rows, answers, strict=True)]
+    rounded = [at for at, why in enumerate(whys) if why == ("float sum", ROUNDS[FLOAT32])]
     double = next((model for model in models(judge.steps) if model.what == IN_FLOAT64), None)
-    if not rounded or double is None:
+    if not rounded or double is None or ("float sum", TOO_CLOSE) in whys:
         return judge
     fine = all(
-        _rounds(x, ids, judge, base, FLOAT64)
-        and not np.array_equal(judge.keeps(double, x), judge.keeps(judge.law, x))
-        for x, ids in rounded
+        _rounds(rows[at], answers[at].ids, judge, base, FLOAT64)
+        and not np.array_equal(judge.keeps(double, rows[at]), judge.keeps(judge.law, rows[at]))
+        for at in rounded
     )
     return judge._replace(error=FLOAT64) if fine else judge
 
@@ -147,7 +145,7 @@ def _nearby(x: Row, theirs: Ids, wanted: Ids, judge: Judge, base: Model) -> tupl
     common = np.intersect1d(theirs, wanted)
     near = np.append(values, x[common].min() if common.size else x.max())
     if 0 < np.ptp(near) <= CLOSE * max(1.0, float(np.abs(x[np.isfinite(x)]).max())):
-        return "float sum", "cannot tell logits apart that are as close as these in float32"
+        return "float sum", TOO_CLOSE
     if theirs.size == np.count_nonzero(x > -np.inf):
         return "no-op", "keeps all tokens of some rows"
     if base is judge.law:

@@ -41,7 +41,7 @@ def temperature_fit(rows: list[tuple[NDArray[np.int64], NDArray[np.uint64]]]) ->
     >>> round(fit.factor, 2), fit.p_value < 1e-9
     (0.68, True)
     """
-    data = []
+    data: list[tuple[float, NDArray[np.float64], int]] = []
     for counts, weights in rows:
         # Weights beside the largest: what is common to a row cancels out, and exp(e * log_w) stays above 0.
         log_w = np.log(weights.astype(np.float64) / float(weights.max()))
