@@ -107,6 +107,22 @@ def test_subclasses_and_read_only_arrays_are_logits(api):
     same_bits(api.top_k(np.broadcast_to(np.float32(2), (3, 4)), 0), np.full((3, 4), 2, np.float32))
 
 
+def test_a_masked_item_is_no_logit(api):
+    """What lies beneath a mask is not drawn in silence; a MaskedArray that masks nothing is an array."""
+    masked = np.ma.masked_array([2.0, 1.0, 0.5], [True, False, False])
+    message = "logits must have no masked item, got a masked MaskedArray; pass logits.filled(-np.inf)"
+    for call in (api.sample, api.softmax, api.kept):
+        for x in (
+            masked,
+            np.ma.masked_array(BATCH, np.isclose(BATCH, BATCH[1, 1])),
+            masked.astype(np.float32),
+        ):
+            with pytest.raises(TypeError) as caught:
+                call(x)
+            assert str(caught.value) == message
+    assert api.sample(masked.filled(-np.inf), temperature=0) == 1
+
+
 def test_the_methods_of_a_subclass_are_not_called(api):
     class Hostile(np.ndarray):
         armed = False

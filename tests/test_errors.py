@@ -134,6 +134,10 @@ def test_a_wrong_type_is_a_type_error(api, arguments, message):
             "n must be at most the number of kept tokens that have a weight, got 7 for 6 in row 0",
         ),
         (
+            lambda api: api.choose(ROW, 10**30, seed=1),
+            f"n must be at most 1048576, got {10**30}",
+        ),
+        (
             lambda api: api.choose(BATCH, 2, seed=1, stream=[0, 2, 4], top_k=[2, 1, 2]),
             "n must be at most the number of kept tokens that have a weight, got 2 for 1 in row 1",
         ),

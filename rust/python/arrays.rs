@@ -121,7 +121,7 @@ impl<'py> Logits<'py> {
     fn from_array(array: &Bound<'py, PyUntypedArray>, floats: StandardFloats) -> PyResult<Self> {
         let py = array.py();
         // A subclass may run Python code whenever a view of it is made: take its plain array.
-        let plain = if array.is_exact_instance_of::<PyUntypedArray>() { array } else { &as_array(array)? };
+        let plain = if array.is_exact_instance_of::<PyUntypedArray>() { array } else { &unmasked(array)? };
         let dtype = plain.dtype();
         let Some(kind) = kind_of(&dtype)? else { return Err(refused_dtype(&name_of(&dtype)?)) };
         let (is_row, rows, vocab) = check_shape(py, plain.shape())?;
@@ -186,6 +186,18 @@ impl Kind {
             same => same,
         }
     }
+}
+
+/// The plain array of a subclass; one with masked items would show what lies beneath them.
+fn unmasked<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    static IS_MASKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if IS_MASKED.import(array.py(), "numpy.ma", "is_masked")?.call1((array,))?.is_truthy()? {
+        let got = format!("a masked {}", array.get_type().name()?);
+        return Err(type_error(format!(
+            "logits must have no masked item, got {got}; pass logits.filled(-np.inf)"
+        )));
+    }
+    as_array(array)
 }
 
 /// A view of our own, borrowed for reading.

@@ -12,6 +12,7 @@ use super::errors::type_error;
 use super::keywords::{Arguments, with_knobs};
 use super::knobs::{Given, PerRow, Shape, check, integer_of};
 use crate::Error;
+use crate::law::MAX_VOCAB;
 
 /// What one draw costs, in logits: it weighs a block of the urn again.
 const DRAW: usize = 1024;
@@ -248,6 +249,7 @@ fn choose_rows<'py>(
     check("n", ("must be at least 1", |n| n >= 1), n, &PerRow::One(items))?;
     let call = Call::new(py, Logits::extract_brief(logits)?, &knobs)?;
     let chances = call.chances(py, &Source { seed, stream, position, u: Given(None) })?;
+    check("n", ("must be at most 1048576", |n| n <= MAX_VOCAB as i128), n, &PerRow::One(items))?;
     chances.check_room_for(py, items)?;
     let ids = call.rows(py, DRAW.saturating_mul(items as usize), |mut row| {
         let at = row.at;

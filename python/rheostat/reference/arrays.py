@@ -112,6 +112,9 @@ def as_out(out: Any, logits: Any, x: Array, is_row: bool) -> Row:
 def _as_array(logits: Any) -> Array:
     """A view of the memory wherever one can exist; the dtype and the shape are checked elsewhere."""
     if isinstance(logits, np.ndarray):
+        if np.ma.is_masked(logits):
+            got = f"a masked {type(logits).__name__}"
+            raise TypeError(f"logits must have no masked item, got {got}; pass logits.filled(-np.inf)")
         return np.asarray(logits)
     if isinstance(logits, list | tuple):
         return _from_list(logits)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from rheostat.errors import KnobError
 from rheostat.reference import knobs as rules
 from rheostat.reference import law
+from rheostat.reference.arrays import MAX_VOCAB
 from rheostat.reference.chance import Chance
 from rheostat.reference.rows import Rows
 from rheostat.reference.table import takes_knobs
@@ -84,6 +85,7 @@ def choose(
     rules.check("n", ("must be at least 1", lambda n: n >= 1), n)
     rows = Rows(logits, prompt_ids, output_ids, chain, knobs)
     chances, many = rows.chances(seed, stream, position)
+    rules.check("n", (f"must be at most {MAX_VOCAB}", lambda n: n <= MAX_VOCAB), n)
     for c in chances:
         rules.check("stream", ("must be at most 2**64 - n", lambda stream: stream <= 2**64 - n), c.stream)
     results = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,8 @@ class ChiSquare(NamedTuple):
 
 
 def chi_square(observed: NDArray[np.int64], weights: NDArray[np.uint64]) -> ChiSquare:
-    """Tests counts (n,) against weights (n,), of which none is 0.
-
-    Cells of few expected draws are joined, the rarest first, and one more where their number would be even:
-    with an even number of degrees of freedom the tail of the distribution is a finite sum.
+    """Tests counts (n,) against weights (n,), of which none is 0. Cells of few expected draws are joined, the
+    rarest first.
 
     >>> import numpy as np
     >>> chi_square(np.array([52, 48, 100]), np.array([1, 1, 2], np.uint64))
@@ -43,24 +42,29 @@ def chi_square(observed: NDArray[np.int64], weights: NDArray[np.uint64]) -> ChiS
         cells[-1][0] += seen
         cells[-1][1] += wanted
     # Ascending weights leave no small cell at the end but where all are small together.
-    if len(cells) % 2 == 0:
-        seen, wanted = cells.pop(0)
-        cells[0][0] += seen
-        cells[0][1] += wanted
     statistic = sum((seen - wanted) ** 2 / wanted for seen, wanted in cells)
     freedom = len(cells) - 1
     return ChiSquare(statistic, freedom, _tail(statistic, freedom))
 
 
+def summed(tests: Iterable[ChiSquare]) -> ChiSquare:
+    """Independent tests as one: their sum is a chi-square too, and sees what each of them shows a little."""
+    statistic, freedom = 0.0, 0
+    for test in tests:
+        statistic += test.statistic
+        freedom += test.freedom
+    return ChiSquare(statistic, freedom, _tail(statistic, freedom))
+
+
 def _tail(statistic: float, freedom: int) -> float:
-    """P(X >= statistic) for an even number of degrees of freedom k: exp(-x/2) * sum over i < k/2 of (x/2)**i
-    / i!.
+    """P(X >= statistic) for k degrees of freedom, h = statistic / 2: for an even k exp(-h) * sum of
+    h**i / i! over i = 0, 1, .. k/2 - 1; for an odd one erfc(sqrt(h)) + exp(-h) * sum of h**i / gamma(i + 1)
+    over i = 1/2, 3/2, .. k/2 - 1.
     """
-    if freedom == 0:
-        return 1.0
     half = statistic / 2
-    if half == 0:
+    if freedom == 0 or half == 0:
         return 1.0
-    return min(
-        1.0, sum(math.exp(i * math.log(half) - half - math.lgamma(i + 1)) for i in range(freedom // 2))
-    )
+    odd = freedom % 2
+    terms = (term + odd / 2 for term in range(freedom // 2))
+    tail = sum(math.exp(i * math.log(half) - half - math.lgamma(i + 1)) for i in terms)
+    return min(1.0, tail + (math.erfc(math.sqrt(half)) if odd else 0.0))

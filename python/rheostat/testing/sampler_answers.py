@@ -29,6 +29,8 @@ class Answer(NamedTuple):
     """(vocab,), where the sampler gives them."""
     error: str = ""
     """What it raised instead."""
+    twice: tuple[int, ...] = ()
+    """The ids as they were given, ascending, where one comes twice."""
 
 
 def answers_of(fn: Callable[[Row], Any], x: Row, returns: str, temperature: float) -> Answer:
@@ -45,23 +47,45 @@ def answers_of(fn: Callable[[Row], Any], x: Row, returns: str, temperature: floa
         or array.ndim != 1
     ):
         wanted = "ids, (n,) of integers" if returns == "ids" else f"{returns}, {x.shape}"
-        raise TypeError(
-            f"fn must return {wanted}, got shape {array.shape} of {array.dtype} for a row of {x.size}"
-        )
+        got = f"got shape {array.shape} of {array.dtype} for a row of {x.size}"
+        raise TypeError(f"fn must return {wanted}, {got}{_hint(array, x)}")
     if returns == "ids":
         ids = np.unique(array).astype(np.int64)
         if ids.size and not 0 <= ids[0] <= ids[-1] < x.size:
             raise KnobError(
                 f"fn must return ids in [0, {x.size}), got {ids[0]} to {ids[-1]}", "fn", ids.tolist()
             )
-        return Answer(ids)
+        return Answer(ids, twice=tuple(np.sort(array).tolist()) if ids.size < array.size else ())
     if returns == "mask":
         return Answer(np.flatnonzero(array))
     if returns == "logits":
         return Answer(np.flatnonzero(array > -np.inf))
-    # A float32 may have a probability for what the law weighs at nothing, and calls not kept here.
-    ids = np.flatnonzero((array > 0) & (law.integer_weights(x, temperature or 1.0) > 0))
-    return Answer(ids, array.astype(np.float64))
+    # A float32 may have a probability for what the law weighs at nothing, and calls not kept here; what is
+    # forbidden has none.
+    weighs = (law.integer_weights(x, temperature or 1.0) > 0) | (x == -np.inf)
+    return Answer(np.flatnonzero((array > 0) & weighs), array.astype(np.float64))
+
+
+def _hint(array: NDArray[Any], x: Row) -> str:
+    """The `returns` that an answer of another kind looks like, as the end of a sentence."""
+    kinds = {"i": '"token"', "u": '"token"'} if array.ndim == 0 else {}
+    if array.shape == x.shape:
+        kinds = {"b": '"mask"', "f": '"logits" or "probabilities"', "i": '"ids"', "u": '"ids"'}
+    meant = kinds.get(array.dtype.kind)
+    return "" if meant is None else f"; if that is what it gives, pass returns={meant}"
+
+
+def no_answer(x: Row, answer: Answer) -> tuple[str, str] | None:
+    """What is wrong with an answer whatever the knobs are, as a cause and in words."""
+    if answer.error:
+        return "error", f"raises {answer.error}"
+    if not answer.ids.size:
+        return "empty", "keeps nothing"
+    if (x[answer.ids] == -np.inf).any():
+        return "forbidden", "keeps a token whose logit is -inf"
+    if answer.twice:
+        return "ids", "gives an id twice"
+    return None
 
 
 def wrong_probabilities(x: Row, answer: Answer, temperature: float) -> tuple[str, str] | None:

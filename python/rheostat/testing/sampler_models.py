@@ -6,7 +6,8 @@ A model is the reference's chain with one thing changed. The causes that have mo
     order            the steps in another order
     renormalisation  a filter does not see that those before it have removed something
     boundary         what lies on the limit, or crosses it, falls on the other side
-    float sum        p as float32 (the rest of that cause is rounding, which `sampler_check` bounds)
+    float sum        a rounded float64 sum, p as float32 (the rest of that cause is rounding, which
+                     `sampler_causes` bounds)
 """
 
 from __future__ import annotations
@@ -165,12 +166,23 @@ def _strict(name: str) -> Cut:
     return cut
 
 
+def _float64_top_p(kept: Kept, knobs: Knobs) -> Mask:
+    """The nucleus as it is mostly written, in float64: softmax, running sum, search."""
+    x = kept.x.astype(np.float64) / kept.temperature
+    order = law.order(kept.x)
+    w = np.exp(x[order] - x.max())
+    mask = np.zeros(order.size, np.bool_)
+    mask[order[: np.searchsorted(np.cumsum(w / w.sum()), knobs.top_p) + 1]] = True
+    return mask
+
+
 def _float32(name: str) -> Cut:
     return lambda kept, knobs: CUTS[name](
         kept, Knobs(**(vars(knobs) | {name: min(float(np.float32(getattr(knobs, name))), 1.0)}))
     )
 
 
+IN_FLOAT64 = "ends top_p where a rounded float64 sum reaches it"
 CROSSING = "drops the token that crosses the limit of"
 VARIANTS: dict[str, tuple[tuple[str, str, Cut], ...]] = {
     "top_p": (
@@ -180,6 +192,7 @@ VARIANTS: dict[str, tuple[tuple[str, str, Cut], ...]] = {
             "takes one more token where the sum is exactly top_p",
             _by_logit("top_p", _goes_on_at_equality),
         ),
+        ("float sum", IN_FLOAT64, _float64_top_p),
         ("float sum", "takes top_p as a float32", _float32("top_p")),
     ),
     "typical_p": (

@@ -14,6 +14,7 @@ from importlib import import_module
 
 from rheostat.testing.peers.base import Matcher, Program, Setting
 from rheostat.testing.sampler_check import SamplerReport, check_sampler
+from rheostat.testing.sampler_draws import DrawTest
 from rheostat.testing.stops_check import StopReport, check_stops
 
 PROGRAMS = ("llama_cpp", "transformers", "mlx_lm", "onnxruntime_genai")
@@ -38,7 +39,7 @@ def table(program: Program) -> Iterator[str]:
     yield "|---|---:|---|---|---|---|---|"
     for setting in program.settings:
         report = sampler_report(setting)
-        draws = "" if report.draws is None else f"p = {report.draws.worst.p_value:.2g}"
+        draws = "" if report.draws is None else _draws(report.draws)
         if not report.differences:
             yield f"| {setting.name} | 0 of {report.rows} | right | | | | {draws} |"
         for difference in report.differences:
@@ -74,6 +75,10 @@ def full(program: Program) -> Iterator[str]:
         yield f"\n{setting.code}\n{sampler_report(setting)}"
     for matcher in program.matchers:
         yield f"\n{matcher.code}\n{stop_report(matcher)}"
+
+
+def _draws(test: DrawTest) -> str:
+    return f"p = {test.p_value:.2g}" if test.tested else "not tested"
 
 
 def _items(values: tuple[float, ...]) -> str:
