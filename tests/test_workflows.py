@@ -106,6 +106,13 @@ def test_nothing_is_published_that_has_not_passed_everything():
     assert sorted([*needs, "publish"]) == sorted(jobs)
 
 
+def test_actions_are_pinned_by_what_nobody_can_move():
+    used = [use for text in WORKFLOWS.values() for use in re.findall(r"uses: (.*)", text)]
+    assert len(used) > 10
+    for use in used:
+        assert re.fullmatch(r"\./\.github/workflows/ci\.yml|[\w/-]+@[0-9a-f]{40} # v\d\S+( .*)?", use), use
+
+
 def test_actions_crates_and_tools_are_watched_for_new_versions():
     text = (ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8")
     assert re.findall(r"package-ecosystem: ([\w-]+)", text) == ["github-actions", "pip", "cargo"]
