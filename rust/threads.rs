@@ -1,6 +1,6 @@
 //! A batch over threads, row by row: a row is never split, so a row's bits never depend on it.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
@@ -19,19 +19,32 @@ static WANTED: AtomicUsize = AtomicUsize::new(0);
 
 /// The pool of one process. A fork's child has none of its parent's threads, and where one of them held the lock at that
 /// moment, to make the pool, nobody will ever open it: so the child leaves its parent's place alone and takes the next.
-/// Nobody need tell of the fork, which a library can do without Python.
+/// Nobody need tell of the fork, which a library can do without Python: the process id does.
 struct Place {
-    /// Whose it is; 0 is nobody's.
-    process: AtomicU32,
+    /// Whose it is, as [`process`] says; 0 is nobody's.
+    process: AtomicU64,
     pool: Mutex<Option<Arc<ThreadPool>>>,
 }
 
 /// One for each process of a line of forks. One that is further down uses no threads.
-static PLACES: [Place; 64] = [const { Place { process: AtomicU32::new(0), pool: Mutex::new(None) } }; 64];
+static PLACES: [Place; 64] = [const { Place { process: AtomicU64::new(0), pool: Mutex::new(None) } }; 64];
+
+/// The forks that were told of, from the first process of the line to this one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// To be called in a fork's child, by who can. In a namespace of its own a child may have its parent's process id.
+pub fn after_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// This process among those of a line of forks.
+fn process() -> u64 {
+    u64::from(FORKS.load(Ordering::Relaxed)) << 32 | u64::from(std::process::id())
+}
 
 /// This process's pool; None where there is no place left.
 fn lock() -> Option<MutexGuard<'static, Option<Arc<ThreadPool>>>> {
-    let process = std::process::id();
+    let process = process();
     let is_own = |place: &&Place| {
         let taken = place.process.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed);
         taken.is_ok() || taken == Err(process)

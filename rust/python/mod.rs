@@ -37,7 +37,7 @@ mod tokens;
 mod verify;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyCFunction, PyDict};
 
 use crate::law::LAW;
 use crate::simd::Level;
@@ -49,6 +49,18 @@ const WORTH_DETACHING: usize = 1 << 17;
 /// Runs `work`, without the GIL if asked to.
 fn detach_if<R: Send>(py: Python<'_>, detach: bool, work: impl FnOnce() -> R + Send) -> R {
     if detach { py.detach(work) } else { work() }
+}
+
+/// Has the pool of threads told of Python's own forks, where the system has them.
+fn watch_forks(py: Python<'_>) -> PyResult<()> {
+    let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? else { return Ok(()) };
+    let hooks = PyDict::new(py);
+    hooks.set_item(
+        "after_in_child",
+        PyCFunction::new_closure(py, None, None, |_, _| threads::after_fork())?,
+    )?;
+    register.call((), Some(&hooks))?;
+    Ok(())
 }
 
 /// The compiled half of `rheostat`; import `rheostat` instead.
@@ -68,7 +80,8 @@ fn _rheostat(module: &Bound<'_, PyModule>) -> PyResult<()> {
     batch_sampler::register(module)?;
     stop::register(module)?;
     tokens::register(module)?;
-    verify::register(module)
+    verify::register(module)?;
+    watch_forks(module.py())
 }
 
 /// What this build is and what it found on this machine, as a dict: version, law, simd (the level in use),
