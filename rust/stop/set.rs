@@ -51,6 +51,20 @@ impl StopSet {
 
     /// Stops given as bytes.
     ///
+    /// ```
+    /// use rheostat::stop::{Output, Piece, Row, StopSet, Tie};
+    ///
+    /// let stops = StopSet::bytes(vec![b"\r\n\r\n".as_slice().into()], Tie::First, true)?;
+    /// let mut row = Row::default();
+    /// let said = [b"head\r\n".as_slice(), b"\r\nbody"].map(|piece| stops.feed(&mut row, Piece::Bytes(piece), true));
+    /// // The stop is part of the output here (`include`), so nothing of it waits.
+    /// let right = [b"head\r\n".as_slice(), b"\r\n"].map(|bytes| Ok(Output::Bytes(bytes.into())));
+    /// assert_eq!(said, right);
+    /// let hit = stops.hit(&row).expect("the stop is complete");
+    /// assert_eq!((hit.start, hit.end, hit.discarded), (4, 8, 4));
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Stops::new`].
     pub fn bytes(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
@@ -58,6 +72,18 @@ impl StopSet {
     }
 
     /// Stops given as token ids.
+    ///
+    /// ```
+    /// use rheostat::stop::{Output, Piece, Row, StopSet, Tie};
+    ///
+    /// let stops = StopSet::tokens(vec![[7, 8].into(), [9].into()], Tie::First, false)?;
+    /// let mut row = Row::default();
+    /// for (ids, said) in [([1, 7], [1].as_slice()), ([5, 7], &[7, 5]), ([8, 2], &[])] {
+    ///     assert_eq!(stops.feed(&mut row, Piece::Ids(&ids), true)?, Output::Ids(said.into()));
+    /// }
+    /// assert_eq!(stops.hit(&row).map(|hit| (hit.index, hit.start)), Some((0, 3)));
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Stops::new`].
