@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::matcher::{Hit, Row};
+use super::matcher::{Hit, Stream};
 use super::piece::{Output, Piece};
 use super::set::StopSet;
 use crate::error::{Error, Number};
@@ -24,9 +24,9 @@ pub struct Feed<'a> {
 #[derive(Clone, Debug)]
 pub struct Batch {
     sets: Vec<Arc<StopSet>>,
-    rows: Vec<Row>,
+    rows: Vec<Stream>,
     /// A buffer: what the rows were that a call has fed so far, for the case that it fails.
-    before: Vec<(usize, Row)>,
+    before: Vec<(usize, Stream)>,
 }
 
 /// A row that does not exist.
@@ -39,7 +39,7 @@ impl Batch {
     /// One row per stop set.
     #[must_use]
     pub fn new(sets: Vec<Arc<StopSet>>) -> Self {
-        Self { rows: vec![Row::default(); sets.len()], sets, before: vec![] }
+        Self { rows: vec![Stream::default(); sets.len()], sets, before: vec![] }
     }
 
     /// How many rows there are.
@@ -140,7 +140,7 @@ impl Batch {
     pub fn reset(&mut self, rows: &[usize]) -> Result<(), Error> {
         self.check("rows", rows)?;
         for row in rows {
-            self.rows[*row] = Row::default();
+            self.rows[*row] = Stream::default();
         }
         Ok(())
     }
