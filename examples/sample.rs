@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io::Write;
 
 use rheostat::scratch::Scratch;
-use rheostat::stop::{Output, Piece, Row, StopSet, Tie};
+use rheostat::stop::{Output, Piece, StopSet, Stream, Tie};
 use rheostat::{Knobs, Step, chain, rng};
 
 const TEXT: &str =
@@ -31,17 +31,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut out = std::io::stdout().lock();
     let mut scratch = Scratch::default(); // kept from call to call: nothing is allocated in the loop
-    let mut row = Row::default();
+    let mut stream = Stream::default();
     let mut last = b' ';
     for position in 0..200 {
         let logits = logits(last);
         let mut kept = chain::keep(&logits, &knobs, &[Step::Temperature, Step::TopP], &mut scratch)?;
         let [u, ..] = rng::words(SEED, 0, position);
         last = u8::try_from(kept.draw(u))?;
-        if let Output::Text(text) = stops.feed(&mut row, Piece::Bytes(&[last]), true)? {
+        if let Output::Text(text) = stops.feed(&mut stream, Piece::Bytes(&[last]), true)? {
             out.write_all(text.as_bytes())?;
         }
-        if stops.hit(&row).is_some() {
+        if stops.hit(&stream).is_some() {
             break;
         }
     }

@@ -62,6 +62,26 @@ impl Adjustment {
 
     /// [`Shaping::apply`] with what the history says.
     ///
+    /// ```
+    /// use rheostat::adjust::{Adjustment, Shaped};
+    /// use rheostat::history::History;
+    /// use rheostat::masks::Masks;
+    /// use rheostat::penalties::Penalties;
+    /// use rheostat::simd::Logits;
+    ///
+    /// let masks = Masks { bitmask: Some([0b0111].into()), ..Masks::default() }; // tokens 0, 1 and 2
+    /// let penalties = Penalties { repetition_penalty: 2.0, ..Penalties::default() };
+    /// let history = History::new(&[0], &[2]); // the prompt, and what was drawn after it
+    /// let adjustment = Adjustment::new(masks, penalties, history);
+    ///
+    /// let mut shaped = Shaped::default(); // keep it: the next call allocates less
+    /// let standing = adjustment.apply(Logits::F32(&[3.0, 1.0, -1.0, 9.0]), 0, &mut shaped)?;
+    /// assert_eq!(standing.row().check()?, 1.5); // the largest logit, found without a copy
+    /// assert_eq!(standing.row().logits(), [1.5, 1.0, -2.0, f32::NEG_INFINITY]);
+    /// shaped.wide = standing.into_buffer();
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The same.
     pub fn apply<'a>(

@@ -16,7 +16,7 @@
 //! The nucleus is then all logits up to the cut, and the sums of its blocks are what a draw needs.
 
 use crate::law;
-use crate::nucleus::Row;
+use crate::nucleus::Wide;
 use crate::scratch::Scratch;
 use crate::select::{self, Cut, Known};
 use crate::simd::{self, Level, SUMMED};
@@ -97,12 +97,12 @@ impl Band {
 
 /// Where a sample says that the cut of the nucleus of probability p lies. `z` is about the sum of the row's integer
 /// weights, if it is known.
-pub fn guess(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Band {
+pub fn guess(row: &Wide<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Band {
     estimate(row, p, z, &ATTEMPTS[0], scratch)
 }
 
 /// The same, more cautiously: after a guess that was wrong.
-pub fn guess_again(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Band {
+pub fn guess_again(row: &Wide<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch) -> Band {
     estimate(row, p, z, &ATTEMPTS[1], scratch)
 }
 
@@ -111,7 +111,7 @@ pub fn guess_again(row: &Row<'_>, p: f64, z: Option<f64>, scratch: &mut Scratch)
 ///
 /// # Errors
 /// What is known now, where the band does not hold the cut.
-pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<Cut, Known> {
+pub fn find(row: &Wide<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<Cut, Known> {
     let Scratch { sums, marks, .. } = &mut *scratch;
     let (tie_below, tie_above, inside) = band.ties();
     let z =
@@ -154,7 +154,7 @@ pub fn find(row: &Row<'_>, p: f64, band: Band, scratch: &mut Scratch) -> Result<
 
 /// The cut among the marked logits, and their kept weights into the sums; all of them and their weight, where that is
 /// too little.
-fn cut_inside(row: &Row<'_>, (low, high): (f32, f32), left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
+fn cut_inside(row: &Wide<'_>, (low, high): (f32, f32), left: u64, scratch: &mut Scratch) -> Result<Cut, u64> {
     let Scratch { xs, ids, marks, .. } = &mut *scratch;
     xs.clear();
     ids.clear();
@@ -181,7 +181,7 @@ fn cut_inside(row: &Row<'_>, (low, high): (f32, f32), left: u64, scratch: &mut S
 }
 
 /// The logits between which the cut lies, as far as a sample can tell.
-fn estimate(row: &Row<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &mut Scratch) -> Band {
+fn estimate(row: &Wide<'_>, p: f64, z: Option<f64>, attempt: &Attempt, scratch: &mut Scratch) -> Band {
     take_sample(row.logits, attempt.seed, &mut scratch.xs);
     let deviations = attempt.deviations;
     let total = row.weigh(scratch) as f64;

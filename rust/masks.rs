@@ -60,6 +60,29 @@ impl Masks {
 
     /// Writes a bit for each token of a row of this width that may come, 32 in a word.
     ///
+    /// ```
+    /// use rheostat::Error;
+    /// use rheostat::history::History;
+    /// use rheostat::masks::Masks;
+    /// use rheostat::memory::{Memory, Moment, Needs};
+    ///
+    /// let history = History::default();
+    /// let memory = Memory::for_one_call(&history, Needs::default(), 4);
+    /// let moment = Moment { history: &history, memory: &memory, bitmask: None };
+    ///
+    /// let mut masks = Masks { bitmask: Some([0b1011].into()), ..Masks::default() };
+    /// masks.banned_token_ids = Some([0].into());
+    /// let mut allowed = vec![];
+    /// masks.allow(moment, 4, 0, &mut allowed)?;
+    /// assert_eq!(allowed, [0b1010]);
+    ///
+    /// masks.vocab_size = Some(1);
+    /// let error = masks.allow(moment, 4, 0, &mut allowed);
+    /// let names = vec!["vocab_size", "bitmask", "banned_token_ids"];
+    /// assert_eq!(error, Err(Error::NothingLeft { names, row: 0 }));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NothingLeft`] where every token is forbidden.
     pub fn allow(

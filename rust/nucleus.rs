@@ -51,10 +51,10 @@ pub struct At<L> {
 }
 
 /// As float32.
-pub type Row<'a> = At<&'a [f32]>;
+pub type Wide<'a> = At<&'a [f32]>;
 
 /// Where it stands.
-pub type Standing<'a> = At<row::Row<'a>>;
+pub type InPlace<'a> = At<row::Row<'a>>;
 
 /// Distances from the maximum, in powers of two of the weight, within which candidates are looked for.
 const WINDOWS: [f64; 5] = [6.0, 8.0, 10.0, 13.0, 16.0];
@@ -83,7 +83,7 @@ pub struct Found {
 
 /// Finds the nucleus of probability p, 0 < p < 1. `survey` is of this row and scale, its cells in the scratch; None
 /// where there is none.
-pub fn keep(row: Standing<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
+pub fn keep(row: InPlace<'_>, survey: Option<Survey>, p: f64, scratch: &mut Scratch) -> Found {
     if row.logits.len() >= LONG {
         let is_flat = survey.is_none() && survey::looks_flat(row.logits, Some(row.maximum), row.scale);
         let mut survey = match survey {
@@ -182,10 +182,10 @@ fn cut(known: Known, target: u64, scratch: &mut Scratch) -> Cut {
     select::cut_by_weight(Weighed { xs, weights }, known, target, members)
 }
 
-impl<'a> Standing<'a> {
+impl<'a> InPlace<'a> {
     /// As float32: a copy where it does not stand there so.
-    fn wide(self) -> Row<'a> {
-        Row { logits: self.logits.logits(), maximum: self.maximum, scale: self.scale }
+    fn wide(self) -> Wide<'a> {
+        Wide { logits: self.logits.logits(), maximum: self.maximum, scale: self.scale }
     }
 
     fn keep_among_candidates(&self, survey: &Survey, p: f64, scratch: &mut Scratch) -> Option<Tier> {
@@ -214,8 +214,8 @@ impl<'a> Standing<'a> {
     }
 }
 
-impl Row<'_> {
-    /// [`Standing::keep_among_candidates`] without a survey, for a known Z.
+impl Wide<'_> {
+    /// [`InPlace::keep_among_candidates`] without a survey, for a known Z.
     fn keep_in_window(&self, p: f64, z: u64, scratch: &mut Scratch) -> bool {
         let target = law::share(p, z);
         for window in WINDOWS {

@@ -34,6 +34,16 @@ pub fn philox4x64(key: [u64; 2], counter: [u64; 4]) -> [u64; 4] {
 
 /// The four words of (seed, stream, position). NumPy steps its counter before it uses it, so this is block
 /// position + 1.
+///
+/// ```
+/// use rheostat::rng;
+///
+/// // In Python: np.random.Philox(key=42 + (1 << 64), counter=7).random_raw(4)
+/// let words = rng::words(42, 1, 7);
+/// assert_eq!(words, [0xdd5e_1813_eb3a_2996, 0xffda_0c78_5680_2dbe, 0x2a6b_fff7_0ba5_2377, 0x6d3c_98a2_9384_4ac9]);
+/// assert_ne!(words[rng::TOKEN], rng::words(42, 2, 7)[rng::TOKEN]); // another sequence of the same seed
+/// assert!(rng::opens(words[rng::XTC], 1.0) && !rng::opens(words[rng::XTC], 0.0));
+/// ```
 #[must_use]
 pub fn words(seed: u64, stream: u64, position: u64) -> [u64; 4] {
     let (low, carry) = position.overflowing_add(1);

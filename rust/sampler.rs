@@ -100,6 +100,31 @@ pub fn keep<C: Chain + ?Sized, R>(
 
 /// The next token, and of it what is wanted.
 ///
+/// ```
+/// use rheostat::adjust::Shaped;
+/// use rheostat::history::History;
+/// use rheostat::sampler::{Rules, Turn, accept, draw};
+/// use rheostat::scratch::Scratch;
+/// use rheostat::simd::Logits;
+/// use rheostat::state::{Saved, State};
+/// use rheostat::{Knobs, Step};
+///
+/// let row = [2.0, 1.0, 0.5, 0.2, -1.0, -3.0]; // a model gives another one after each token
+/// let knobs = Knobs { temperature: 0.8, top_p: 0.9, ..Knobs::default() };
+/// let rules = Rules { knobs, ..Rules::default() };
+/// let chain = [Step::Temperature, Step::TopP];
+/// let saved = Saved { history: History::new(&[3, 1], &[]), seed: 42, stream: 0, mu: None };
+/// let mut state = State::new(saved, rules.shaping.needs(), rules.mirostat, row.len());
+/// let (mut shaped, mut scratch) = (Shaped::default(), Scratch::default());
+/// for _ in 0..8 {
+///     let turn = Turn { logits: Logits::F32(&row), at: 0, bitmask: None, kept: false };
+///     let drawn = draw(&rules, chain.as_slice(), &state, turn, &mut shaped, &mut scratch)?;
+///     accept(&rules, &mut state, &drawn); // moves on to the next position
+/// }
+/// assert_eq!(state.history().output(), [1, 0, 1, 0, 2, 2, 1, 0]);
+/// # Ok::<(), rheostat::Error>(())
+/// ```
+///
 /// # Errors
 /// Those of [`keep`]; and where the row as it came is to be told of and is none, what [`Row::check`] says.
 pub fn draw<C: Chain + ?Sized>(

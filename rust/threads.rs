@@ -97,6 +97,17 @@ fn pool() -> Option<Arc<ThreadPool>> {
 }
 
 /// Calls `work` for every item, on several threads where it pays, and collects the results in order.
+///
+/// ```
+/// use rheostat::threads;
+///
+/// threads::set_threads(2); // of this process; 0 is as many as it may use
+/// assert_eq!(threads::threads(), 2);
+/// let batch = vec![1.0_f32; 4 * 50_000];
+/// let rows: Vec<&[f32]> = batch.chunks(50_000).collect();
+/// let sums = threads::map_rows(rows, 50_000, |at, row| (at, row.iter().sum::<f32>()));
+/// assert_eq!(sums, [(0, 50_000.0), (1, 50_000.0), (2, 50_000.0), (3, 50_000.0)]);
+/// ```
 pub fn map_rows<T: Send, R: Send>(
     items: Vec<T>,
     vocab: usize,

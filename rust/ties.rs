@@ -2,7 +2,7 @@
 //! come first.
 
 use crate::law;
-use crate::nucleus::Row;
+use crate::nucleus::Wide;
 use crate::select::Cut;
 use crate::simd::SUMMED;
 use crate::weighed;
@@ -21,13 +21,13 @@ pub struct Equals<'a> {
 impl<'a> Equals<'a> {
     /// Those that are marked.
     #[must_use]
-    pub fn marked(row: &Row<'a>, logit: f32, marks: &'a [u32]) -> Self {
+    pub fn marked(row: &Wide<'a>, logit: f32, marks: &'a [u32]) -> Self {
         Self { marks: Some(marks), ..Self::standing(row, logit) }
     }
 
     /// Those that stand in the row.
     #[must_use]
-    pub fn standing(row: &Row<'a>, logit: f32) -> Self {
+    pub fn standing(row: &Wide<'a>, logit: f32) -> Self {
         let weight = law::integer_weight(row.weight_of(logit));
         Self { row: row.logits, logit, weight, marks: None }
     }

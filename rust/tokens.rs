@@ -1,6 +1,17 @@
 //! Token ids to their bytes.
 
 /// The bytes of every token, or none for a token without text.
+///
+/// ```
+/// use rheostat::tokens::TokenTable;
+///
+/// let tokens = [Some(b"h".as_slice()), Some(b"https"), Some(b"x"), Some(b"\xc3"), None];
+/// let table: TokenTable = tokens.into_iter().collect();
+/// assert_eq!(table.get(1), Some(Some(b"https".as_slice())));
+/// assert_eq!((table.get(4), table.get(5)), (Some(None), None)); // without text; no such token
+/// assert!(table.is_whole(2) && !table.is_whole(3)); // half a character
+/// assert_eq!(table.prefix_mask(b"ht"), [0b00011]); // a bitmask for what may begin a text that begins so
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenTable {
     /// All tokens' bytes, one after the other.

@@ -28,6 +28,24 @@ impl Distribution {
 
 /// The token that stands in the place of the drafted one: itself where it is accepted. `words` is the block of
 /// chance at that place. None where the draft cannot have drawn it: it is not kept there, or weighs nothing.
+///
+/// ```
+/// use rheostat::chain::{self, Kept};
+/// use rheostat::scratch::Scratch;
+/// use rheostat::verify::verify;
+/// use rheostat::{Knobs, rng};
+///
+/// let mut scratch = Scratch::default();
+/// let mut distribution =
+///     |row: &[f32]| chain::keep(row, &Knobs::default(), &[], &mut scratch).map(Kept::distribution);
+/// let draft = distribution(&[0.0, 0.0, f32::NEG_INFINITY])?;
+/// let target = distribution(&[1.0, f32::NEG_INFINITY, 1.0])?;
+/// let words = rng::words(42, 0, 0);
+/// assert_eq!(verify(0, &draft, &target, words), Some(0)); // as likely in both: it stays
+/// assert_eq!(verify(1, &draft, &target, words), Some(2)); // never in the target: what the draft has too little of
+/// assert_eq!(verify(2, &draft, &target, words), None); // the draft cannot have drawn it
+/// # Ok::<(), rheostat::Error>(())
+/// ```
 #[must_use]
 pub fn verify(drafted: u32, draft: &Distribution, target: &Distribution, words: [u64; 4]) -> Option<u32> {
     let weight = draft.weight(drafted).filter(|weight| *weight > 0)?;

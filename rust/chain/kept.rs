@@ -221,8 +221,8 @@ impl<'a> Kept<'a> {
     }
 
     /// The row at the temperature of this scale: what the nucleus is looked for in.
-    pub(super) fn row_at(&self, scale: f32) -> nucleus::Standing<'a> {
-        nucleus::Standing { logits: self.row, maximum: self.maximum, scale }
+    pub(super) fn row_at(&self, scale: f32) -> nucleus::InPlace<'a> {
+        nucleus::InPlace { logits: self.row, maximum: self.maximum, scale }
     }
 
     /// Leaves in the scratch the float weights of the narrowed tokens, and gives the sum of the integer ones.

@@ -11,9 +11,9 @@ use super::stop::{PyStopSet, wrap_hit};
 use super::stop_input::{Given, Name, at_least_zero, wrong_type};
 use super::stop_piece::{Joined, PyPiece, wrap};
 use super::stop_state;
-use crate::stop::{Piece, Row, StopSet};
+use crate::stop::{Piece, StopSet, Stream};
 
-/// The lock; no Python runs under it, so it cannot deadlock. A row is whole at every moment, so a
+/// The lock; no Python runs under it, so it cannot deadlock. A stream is whole at every moment, so a
 /// poisoned lock means nothing.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,16 +43,16 @@ fn wrap_held<'py>(py: Python<'py>, held: Piece<'_>) -> PyResult<Bound<'py, PyAny
 #[pyclass(frozen, module = "rheostat", name = "StopMatcher")]
 pub struct PyStopMatcher {
     set: Py<PyStopSet>,
-    row: Mutex<Row>,
+    stream: Mutex<Stream>,
 }
 
 impl PyStopMatcher {
     pub fn new(set: Py<PyStopSet>) -> Self {
-        Self { set, row: Mutex::default() }
+        Self { set, stream: Mutex::default() }
     }
 
-    fn row(&self) -> Row {
-        *lock(&self.row)
+    fn stream(&self) -> Stream {
+        *lock(&self.stream)
     }
 
     fn core(&self) -> &StopSet {
@@ -90,7 +90,7 @@ impl PyStopMatcher {
     ) -> PyResult<Bound<'py, PyAny>> {
         let given = PyPiece::new(piece, self.core().kind(), Name::of("piece"))?;
         let armed = armed.flag("armed", true)?;
-        let output = self.core().feed(&mut lock(&self.row), given.piece(), armed);
+        let output = self.core().feed(&mut lock(&self.stream), given.piece(), armed);
         match output {
             Ok(output) if given.is_plain_str() && output.is_all_of(given.piece()) => Ok(piece.clone()),
             Ok(output) => wrap(py, output),
@@ -121,7 +121,7 @@ impl PyStopMatcher {
             Given::Default => 0,
             Given::Value(value) => at_least_zero(value, Name::of("armed_from"))?,
         };
-        let fed = self.core().feed_many(&mut lock(&self.row), given.whole(), &given.ends, armed_from);
+        let fed = self.core().feed_many(&mut lock(&self.stream), given.whole(), &given.ends, armed_from);
         let (output, used) = fed.map_err(|error| to_python(py, &error))?;
         Ok((wrap(py, output)?, used))
     }
@@ -134,56 +134,56 @@ impl PyStopMatcher {
     /// >>> matcher.feed("ST"), matcher.flush(), matcher.flush()
     /// ('', 'ST', '')
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let output = self.core().flush(&mut lock(&self.row));
+        let output = self.core().flush(&mut lock(&self.stream));
         wrap(py, output)
     }
 
     /// The StopHit that ended the stream, or None.
     #[getter]
     fn hit<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        wrap_hit(py, self.set.get().stops.bind(py), self.core().hit(&self.row()))
+        wrap_hit(py, self.set.get().stops.bind(py), self.core().hit(&self.stream()))
     }
 
     /// What the stop rule holds back: bytes for text and bytes, a list of ids for tokens. Always the
     /// beginning of a stop; an unfinished character is not part of it.
     #[getter]
     fn held<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        wrap_held(py, self.core().held(&self.row()))
+        wrap_held(py, self.core().held(&self.stream()))
     }
 
     /// How many bytes or ids were read, up to the end of the stop if there was one.
     #[getter]
     fn fed(&self) -> u64 {
-        self.row().fed()
+        self.stream().fed()
     }
 
     /// How many bytes or ids were given out; without a hit ``fed - len(held)``. The first bytes of an
     /// unfinished character count as given out.
     #[getter]
     fn emitted(&self) -> u64 {
-        self.core().emitted(&self.row())
+        self.core().emitted(&self.stream())
     }
 
     /// Starts a new stream.
     fn reset(&self) {
-        *lock(&self.row) = Row::default();
+        *lock(&self.stream) = Stream::default();
     }
 
     /// An independent matcher in the same state: a snapshot to go back to.
     fn clone(&self, py: Python<'_>) -> Self {
-        Self { set: self.set.clone_ref(py), row: Mutex::new(self.row()) }
+        Self { set: self.set.clone_ref(py), stream: Mutex::new(self.stream()) }
     }
 
     /// The state as a tuple of plain values, for any process and for the reference.
     fn __getstate__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        stop_state::to_tuple(py, self.core(), &self.row())
+        stop_state::to_tuple(py, self.core(), &self.stream())
     }
 
     /// Takes over a state from __getstate__. Raises KnobError if it is malformed or comes from another
     /// StopSet.
     fn __setstate__(&self, state: &Bound<'_, PyAny>) -> PyResult<()> {
-        let row = stop_state::from_tuple(self.core(), state)?;
-        *lock(&self.row) = row;
+        let stream = stop_state::from_tuple(self.core(), state)?;
+        *lock(&self.stream) = stream;
         Ok(())
     }
 
@@ -193,10 +193,10 @@ impl PyStopMatcher {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let row = self.row();
-        let held = wrap_held(py, self.core().held(&row))?.repr()?;
-        let hit = wrap_hit(py, self.set.get().stops.bind(py), self.core().hit(&row))?;
+        let stream = self.stream();
+        let held = wrap_held(py, self.core().held(&stream))?.repr()?;
+        let hit = wrap_hit(py, self.set.get().stops.bind(py), self.core().hit(&stream))?;
         let hit = hit.map_or(Ok("None".to_owned()), |hit| hit.repr().map(|hit| hit.to_string()))?;
-        Ok(format!("StopMatcher(fed={}, held={held}, hit={hit})", row.fed()))
+        Ok(format!("StopMatcher(fed={}, held={held}, hit={hit})", stream.fed()))
     }
 }

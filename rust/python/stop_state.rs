@@ -8,14 +8,14 @@ use pyo3::types::{PyBytes, PyInt, PyString, PyTuple};
 use super::errors::to_python;
 use super::stop_input::{Name, broken};
 use crate::error::{Error, Number};
-use crate::stop::{Phase, Row, SNAPSHOT_VERSION, Snapshot, StopSet};
+use crate::stop::{Phase, SNAPSHOT_VERSION, Snapshot, StopSet, Stream};
 
 const PHASES: [(Phase, &str); 4] =
     [(Phase::Unarmed, "unarmed"), (Phase::Armed, "armed"), (Phase::Hit, "hit"), (Phase::Flushed, "flushed")];
 
 /// The tuple.
-pub fn to_tuple<'py>(py: Python<'py>, set: &StopSet, row: &Row) -> PyResult<Bound<'py, PyAny>> {
-    let saved = set.save(row);
+pub fn to_tuple<'py>(py: Python<'py>, set: &StopSet, stream: &Stream) -> PyResult<Bound<'py, PyAny>> {
+    let saved = set.save(stream);
     let phase = PHASES.iter().find(|(phase, _)| *phase == saved.phase).map(|(_, name)| *name);
     let pending = PyBytes::new(py, &saved.pending);
     let Snapshot { fingerprint, stop, depth, fed, emitted, hit, .. } = saved;
@@ -51,8 +51,8 @@ fn parse(state: &Bound<'_, PyTuple>) -> Option<Snapshot> {
     })
 }
 
-/// The row in the tuple; a ValueError if it is of another version or stop set, or malformed.
-pub fn from_tuple(set: &StopSet, state: &Bound<'_, PyAny>) -> PyResult<Row> {
+/// The stream in the tuple; a ValueError if it is of another version or stop set, or malformed.
+pub fn from_tuple(set: &StopSet, state: &Bound<'_, PyAny>) -> PyResult<Stream> {
     let bad = || broken(Name::of("state"), "must be one that StopMatcher.__getstate__ gave", state);
     let tuple = state.cast::<PyTuple>().map_err(|_| bad())?;
     let version = tuple.get_item(0).ok().filter(PyAnyMethods::is_exact_instance_of::<PyInt>);

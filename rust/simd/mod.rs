@@ -29,6 +29,29 @@ use crate::Error;
 
 /// A set of CPU instructions that the kernels are compiled for. A value exists only for what this CPU
 /// can run, which is what makes the kernels safe to call.
+///
+/// ```
+/// use rheostat::law;
+/// use rheostat::simd::Level;
+/// use rheostat::softmax::softmax;
+///
+/// let best = Level::current();
+/// let row: Vec<f32> = (0..100).map(|i| (i as f32).sin()).collect();
+/// let maximum = law::check_row(&row)?;
+/// let mut results = Level::available().map(|level| {
+///     level.make_current();
+///     let mut out = [0.0; 100];
+///     softmax(&row, maximum, 0.8, &mut out);
+///     out.map(f32::to_bits)
+/// });
+/// let simplest = results.next();
+/// assert!(results.all(|result| Some(result) == simplest)); // at every level the same bits
+/// best.make_current();
+///
+/// assert_eq!(Level::from_name("scalar"), Level::available().next());
+/// assert_eq!(Level::from_name("abacus"), None);
+/// # Ok::<(), rheostat::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(Set);
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::matcher::{Hit, Row};
+use super::matcher::{Hit, Stream};
 use super::piece::{Output, Piece};
 use super::set::StopSet;
 use crate::error::{Error, Number};
@@ -24,9 +24,9 @@ pub struct Feed<'a> {
 #[derive(Clone, Debug)]
 pub struct Batch {
     sets: Vec<Arc<StopSet>>,
-    rows: Vec<Row>,
+    rows: Vec<Stream>,
     /// A buffer: what the rows were that a call has fed so far, for the case that it fails.
-    before: Vec<(usize, Row)>,
+    before: Vec<(usize, Stream)>,
 }
 
 /// A row that does not exist.
@@ -39,7 +39,7 @@ impl Batch {
     /// One row per stop set.
     #[must_use]
     pub fn new(sets: Vec<Arc<StopSet>>) -> Self {
-        Self { rows: vec![Row::default(); sets.len()], sets, before: vec![] }
+        Self { rows: vec![Stream::default(); sets.len()], sets, before: vec![] }
     }
 
     /// How many rows there are.
@@ -63,6 +63,27 @@ impl Batch {
 
     /// Feeds rows in the given order; `take` gets the place of each feed, its piece and what its row gives out: None
     /// where that is the piece itself, which is known to be text. After an error no row has changed.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use rheostat::stop::{Batch, Feed, Output, Piece, StopSet, Tie};
+    ///
+    /// let stops = Arc::new(StopSet::text(vec![b"END".as_slice().into()], Tie::First, false)?);
+    /// let mut batch = Batch::new(vec![Arc::clone(&stops), stops]);
+    /// let feeds = [(0, "yes E"), (1, "no EN"), (1, "D.")]
+    ///     .map(|(row, text)| Feed { row, piece: Piece::Bytes(text.as_bytes()), armed: true, is_text: true });
+    /// let said = batch.feed(feeds.into_iter(), |_, piece, output| match (output, piece) {
+    ///     (Some(Output::Text(text)), _) => text.into_owned(),
+    ///     (None, Piece::Bytes(whole)) => String::from_utf8_lossy(whole).into_owned(),
+    ///     other => unreachable!("text stops give text, not {other:?}"),
+    /// })?;
+    /// assert_eq!(said, ["yes ", "no ", ""]);
+    /// assert!(batch.hits().map(|hit| hit.map(|hit| hit.start)).eq([None, Some(3)]));
+    /// assert_eq!(batch.flush(&[0])?, [Output::Text("E".into())]); // at the end it was no stop
+    /// assert!(batch.reset(&[2]).is_err()); // there is no such row
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A row that does not exist, or what [`StopSet::feed`] refuses.
@@ -119,7 +140,7 @@ impl Batch {
     pub fn reset(&mut self, rows: &[usize]) -> Result<(), Error> {
         self.check("rows", rows)?;
         for row in rows {
-            self.rows[*row] = Row::default();
+            self.rows[*row] = Stream::default();
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub enum Phase {
 /// The state of one stream; the [`StopSet`] it belongs to is kept elsewhere. With another set it means something else,
 /// or nothing: a panic, or the wrong text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct Stream {
     /// Symbols read, up to and including the one that completed a stop.
     pub(super) fed: u64,
     /// Symbols of the piece in which a stop completed, after it.
@@ -79,7 +79,7 @@ impl<'a, S: Copy> Release<'a, S> {
     }
 }
 
-impl Row {
+impl Stream {
     /// Symbols read so far, up to and including the one that completed a stop.
     #[must_use]
     pub fn fed(&self) -> u64 {
@@ -100,27 +100,32 @@ impl<S: Symbol> Stops<S> {
     /// # Errors
     /// A piece after the flush; `armed` taken back.
     #[inline]
-    pub fn feed<'a>(&'a self, row: &mut Row, piece: &'a [S], armed: bool) -> Result<Release<'a, S>, Error> {
-        match row.phase {
+    pub fn feed<'a>(
+        &'a self,
+        stream: &mut Stream,
+        piece: &'a [S],
+        armed: bool,
+    ) -> Result<Release<'a, S>, Error> {
+        match stream.phase {
             Phase::Hit => return Ok(Release::default()),
             Phase::Flushed => return Err(Error::FedAfterFlush { row: None }),
             Phase::Armed if !armed => return Err(Error::Disarmed { row: None }),
             Phase::Armed | Phase::Unarmed => {}
         }
-        let held = self.held(row);
-        let (state, read) = self.automaton.run(row.state, piece, armed);
+        let held = self.held(stream);
+        let (state, read) = self.automaton.run(stream.state, piece, armed);
         let winner = if armed && read > 0 { self.automaton.winner(state) } else { None };
-        row.fed += read as u64;
+        stream.fed += read as u64;
         let keep = if let Some(index) = winner {
-            row.phase = Phase::Hit;
-            row.state = 0;
-            row.stop = index as u32;
-            row.discarded = (piece.len() - read) as u64;
+            stream.phase = Phase::Hit;
+            stream.state = 0;
+            stream.stop = index as u32;
+            stream.discarded = (piece.len() - read) as u64;
             if self.include { 0 } else { self.sequences[index].len() }
         } else {
-            row.phase = if armed { Phase::Armed } else { Phase::Unarmed };
-            row.state = state;
-            self.held(row).len()
+            stream.phase = if armed { Phase::Armed } else { Phase::Unarmed };
+            stream.state = state;
+            self.held(stream).len()
         };
         // By the proof `keep` is at most what there is: what was given out is never taken back.
         let release = held.len() + read - keep;
@@ -130,45 +135,45 @@ impl<S: Symbol> Stops<S> {
 
     /// Reads a piece where that is all: nothing is held before and nothing after. Else it is not read.
     #[inline]
-    fn pass(&self, row: &mut Row, piece: &[S], armed: bool) -> bool {
-        let after = match (row.phase, armed) {
+    fn pass(&self, stream: &mut Stream, piece: &[S], armed: bool) -> bool {
+        let after = match (stream.phase, armed) {
             (Phase::Unarmed, false) => Phase::Unarmed,
             (Phase::Unarmed | Phase::Armed, true) => Phase::Armed,
             _ => return false,
         };
         // From the root to the root: in no other state is nothing held that may be a stop, and none completes there.
-        if row.state != 0 || self.automaton.run(0, piece, armed).0 != 0 {
+        if stream.state != 0 || self.automaton.run(0, piece, armed).0 != 0 {
             return false;
         }
-        row.fed += piece.len() as u64;
-        row.phase = after;
+        stream.fed += piece.len() as u64;
+        stream.phase = after;
         true
     }
 
     /// Ends the stream: what was held is given out, unless a stop ended it before.
-    pub fn flush<'a>(&'a self, row: &mut Row) -> Release<'a, S> {
-        let head = self.held(row);
-        if row.phase != Phase::Hit {
-            row.phase = Phase::Flushed;
-            row.state = 0;
+    pub fn flush<'a>(&'a self, stream: &mut Stream) -> Release<'a, S> {
+        let head = self.held(stream);
+        if stream.phase != Phase::Hit {
+            stream.phase = Phase::Flushed;
+            stream.state = 0;
         }
         Release { head, tail: &[] }
     }
 
     /// The stop that ended the stream.
     #[must_use]
-    pub fn hit(&self, row: &Row) -> Option<Hit> {
-        let index = (row.phase == Phase::Hit).then_some(row.stop as usize)?;
-        let start = row.fed - self.sequences[index].len() as u64;
-        Some(Hit { index, start, end: row.fed, discarded: row.discarded })
+    pub fn hit(&self, stream: &Stream) -> Option<Hit> {
+        let index = (stream.phase == Phase::Hit).then_some(stream.stop as usize)?;
+        let start = stream.fed - self.sequences[index].len() as u64;
+        Some(Hit { index, start, end: stream.fed, discarded: stream.discarded })
     }
 
     /// Symbols given out so far, an unfinished character included.
     #[must_use]
-    pub fn emitted(&self, row: &Row) -> u64 {
-        match self.hit(row) {
+    pub fn emitted(&self, stream: &Stream) -> u64 {
+        match self.hit(stream) {
             Some(hit) if !self.include => hit.start,
-            _ => row.fed - self.held(row).len() as u64,
+            _ => stream.fed - self.held(stream).len() as u64,
         }
     }
 }
@@ -180,14 +185,19 @@ impl StopSet {
     /// # Errors
     /// A piece after the flush; `armed` taken back; symbols of the other alphabet.
     #[inline]
-    pub fn feed<'a>(&'a self, row: &mut Row, piece: Piece<'a>, armed: bool) -> Result<Output<'a>, Error> {
+    pub fn feed<'a>(
+        &'a self,
+        stream: &mut Stream,
+        piece: Piece<'a>,
+        armed: bool,
+    ) -> Result<Output<'a>, Error> {
         match (self.matching(), piece) {
             (Matching::Bytes(stops), Piece::Bytes(piece)) => {
-                let release = stops.feed(row, piece, armed)?;
-                Ok(self.decoded(row, release))
+                let release = stops.feed(stream, piece, armed)?;
+                Ok(self.decoded(stream, release))
             }
             (Matching::Ids(stops), Piece::Ids(piece)) => {
-                Ok(Output::Ids(stops.feed(row, piece, armed)?.join()))
+                Ok(Output::Ids(stops.feed(stream, piece, armed)?.join()))
             }
             _ => Err(Error::WrongSymbols),
         }
@@ -195,10 +205,10 @@ impl StopSet {
 
     /// Reads a piece of text, where all of it is given out as it is. Else it is not read: that is for [`Self::feed`].
     #[inline]
-    pub(super) fn pass(&self, row: &mut Row, text: Piece<'_>, armed: bool) -> bool {
+    pub(super) fn pass(&self, stream: &mut Stream, text: Piece<'_>, armed: bool) -> bool {
         match (self.matching(), text) {
             (Matching::Bytes(stops), Piece::Bytes(text)) => {
-                row.pending.bytes().is_empty() && stops.pass(row, text, armed)
+                stream.pending.bytes().is_empty() && stops.pass(stream, text, armed)
             }
             _ => false,
         }
@@ -218,12 +228,12 @@ impl StopSet {
     /// As [`Self::feed`]; nothing has changed then.
     pub fn feed_many<'a>(
         &'a self,
-        row: &mut Row,
+        stream: &mut Stream,
         whole: Piece<'a>,
         ends: &[usize],
         armed_from: usize,
     ) -> Result<(Output<'a>, usize), Error> {
-        let mut after = *row; // a failing call changes nothing
+        let mut after = *stream; // a failing call changes nothing
         match after.phase {
             Phase::Flushed => return Err(Error::FedAfterFlush { row: None }),
             Phase::Hit => return Ok((self.nothing(), 0)),
@@ -245,55 +255,55 @@ impl StopSet {
             after.discarded = (ends[completing] - end) as u64;
             used = completing + 1;
         }
-        *row = after;
+        *stream = after;
         Ok((output, used))
     }
 
     /// Ends the stream: what was held is given out, unless a stop ended it before. A second time
     /// there is nothing left.
-    pub fn flush<'a>(&'a self, row: &mut Row) -> Output<'a> {
+    pub fn flush<'a>(&'a self, stream: &mut Stream) -> Output<'a> {
         match self.matching() {
             Matching::Bytes(stops) => {
-                let release = stops.flush(row);
-                self.decoded(row, release)
+                let release = stops.flush(stream);
+                self.decoded(stream, release)
             }
-            Matching::Ids(stops) => Output::Ids(stops.flush(row).join()),
+            Matching::Ids(stops) => Output::Ids(stops.flush(stream).join()),
         }
     }
 
     /// The stop that ended the stream.
     #[must_use]
-    pub fn hit(&self, row: &Row) -> Option<Hit> {
+    pub fn hit(&self, stream: &Stream) -> Option<Hit> {
         match self.matching() {
-            Matching::Bytes(stops) => stops.hit(row),
-            Matching::Ids(stops) => stops.hit(row),
+            Matching::Bytes(stops) => stops.hit(stream),
+            Matching::Ids(stops) => stops.hit(stream),
         }
     }
 
     /// Symbols given out so far, an unfinished character included.
     #[must_use]
-    pub fn emitted(&self, row: &Row) -> u64 {
+    pub fn emitted(&self, stream: &Stream) -> u64 {
         match self.matching() {
-            Matching::Bytes(stops) => stops.emitted(row),
-            Matching::Ids(stops) => stops.emitted(row),
+            Matching::Bytes(stops) => stops.emitted(stream),
+            Matching::Ids(stops) => stops.emitted(stream),
         }
     }
 
     /// The symbols held back by the stop rule: bytes for text too, they may end inside a character.
     #[must_use]
-    pub fn held(&self, row: &Row) -> Piece<'_> {
+    pub fn held(&self, stream: &Stream) -> Piece<'_> {
         match self.matching() {
-            Matching::Bytes(stops) => Piece::Bytes(stops.held(row)),
-            Matching::Ids(stops) => Piece::Ids(stops.held(row)),
+            Matching::Bytes(stops) => Piece::Bytes(stops.held(stream)),
+            Matching::Ids(stops) => Piece::Ids(stops.held(stream)),
         }
     }
 
     /// As text where the kind is text. The decoder is closed when the stream has ended.
     #[inline]
-    fn decoded<'a>(&self, row: &mut Row, release: Release<'a, u8>) -> Output<'a> {
+    fn decoded<'a>(&self, stream: &mut Stream, release: Release<'a, u8>) -> Output<'a> {
         if self.kind() == Kind::Text {
-            let ended = matches!(row.phase, Phase::Hit | Phase::Flushed);
-            Output::Text(row.pending.decode(release.head, release.tail, ended))
+            let ended = matches!(stream.phase, Phase::Hit | Phase::Flushed);
+            Output::Text(stream.pending.decode(release.head, release.tail, ended))
         } else {
             Output::Bytes(release.join())
         }

@@ -37,7 +37,7 @@
 //! starts earlier, its part in `T` is, by the first half, an alive label longer than `s`: a
 //! contradiction. So `p` wins, and starts `|s|` before the end of `T`.
 //!
-//! Two consequences. What is held is always a prefix of a stop, so a [`Row`] stores no text: a
+//! Two consequences. What is held is always a prefix of a stop, so a [`Stream`] stores no text: a
 //! state, two counters and at most three bytes of a character. And `H(Tx) <= H(T) + |x|`, so what
 //! was given out is never taken back.
 
@@ -53,7 +53,7 @@ mod utf8;
 
 pub use automaton::{Automaton, Symbol};
 pub use batch::{Batch, Feed};
-pub use matcher::{Hit, Phase, Release, Row};
+pub use matcher::{Hit, Phase, Release, Stream};
 pub use piece::{Kind, Output, Piece};
 pub use set::StopSet;
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot};

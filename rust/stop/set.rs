@@ -26,12 +26,12 @@ impl StopSet {
     /// Stops given as text, UTF-8. (Bytes that are none are matched as they stand, and given out as U+FFFD.)
     ///
     /// ```
-    /// use rheostat::stop::{Output, Piece, Row, StopSet, Tie};
+    /// use rheostat::stop::{Output, Piece, StopSet, Stream, Tie};
     ///
     /// let stops = StopSet::text(vec![b"\nUser:".as_slice().into()], Tie::First, false)?;
-    /// let mut row = Row::default();
+    /// let mut stream = Stream::default();
     /// let said: Vec<_> = ["Sure!", "\nUs", "e it well.\n", "User", ": and"]
-    ///     .map(|piece| stops.feed(&mut row, Piece::Bytes(piece.as_bytes()), true).map(Output::into_owned))
+    ///     .map(|piece| stops.feed(&mut stream, Piece::Bytes(piece.as_bytes()), true).map(Output::into_owned))
     ///     .into_iter()
     ///     .collect::<Result<_, _>>()?;
     /// let said: Vec<_> = said.into_iter().map(|output| match output {
@@ -39,7 +39,7 @@ impl StopSet {
     ///     other => unreachable!("text stops give text, not {other:?}"),
     /// }).collect();
     /// assert_eq!(said, ["Sure!", "", "\nUse it well.", "", ""]);
-    /// assert!(stops.hit(&row).is_some());
+    /// assert!(stops.hit(&stream).is_some());
     /// # Ok::<(), rheostat::Error>(())
     /// ```
     ///
@@ -51,6 +51,21 @@ impl StopSet {
 
     /// Stops given as bytes.
     ///
+    /// ```
+    /// use rheostat::stop::{Output, Piece, StopSet, Stream, Tie};
+    ///
+    /// let stops = StopSet::bytes(vec![b"\r\n\r\n".as_slice().into()], Tie::First, true)?;
+    /// let mut stream = Stream::default();
+    /// let pieces = [b"head\r\n".as_slice(), b"\r\nbody"];
+    /// let said = pieces.map(|piece| stops.feed(&mut stream, Piece::Bytes(piece), true));
+    /// // The stop is part of the output here (`include`), so nothing of it waits.
+    /// let right = [b"head\r\n".as_slice(), b"\r\n"].map(|bytes| Ok(Output::Bytes(bytes.into())));
+    /// assert_eq!(said, right);
+    /// let hit = stops.hit(&stream).expect("the stop is complete");
+    /// assert_eq!((hit.start, hit.end, hit.discarded), (4, 8, 4));
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Stops::new`].
     pub fn bytes(stops: Vec<Box<[u8]>>, tie: Tie, include: bool) -> Result<Self, Error> {
@@ -58,6 +73,18 @@ impl StopSet {
     }
 
     /// Stops given as token ids.
+    ///
+    /// ```
+    /// use rheostat::stop::{Output, Piece, StopSet, Stream, Tie};
+    ///
+    /// let stops = StopSet::tokens(vec![[7, 8].into(), [9].into()], Tie::First, false)?;
+    /// let mut stream = Stream::default();
+    /// for (ids, said) in [([1, 7], [1].as_slice()), ([5, 7], &[7, 5]), ([8, 2], &[])] {
+    ///     assert_eq!(stops.feed(&mut stream, Piece::Ids(&ids), true)?, Output::Ids(said.into()));
+    /// }
+    /// assert_eq!(stops.hit(&stream).map(|hit| (hit.index, hit.start)), Some((0, 3)));
+    /// # Ok::<(), rheostat::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Stops::new`].

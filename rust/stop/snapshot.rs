@@ -2,7 +2,7 @@
 //! of that stop", which any build, and the reference, understands.
 
 use super::automaton::Symbol;
-use super::matcher::{Phase, Row};
+use super::matcher::{Phase, Stream};
 use super::piece::Kind;
 use super::set::{Matching, StopSet};
 use super::stops::Stops;
@@ -12,7 +12,7 @@ use crate::error::{Error, Number};
 /// The version of [`Snapshot`]'s meaning.
 pub const SNAPSHOT_VERSION: u32 = 1;
 
-/// A saved [`Row`].
+/// A saved [`Stream`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Of the stop set it belongs to.
@@ -43,19 +43,19 @@ impl<S: Symbol> Stops<S> {
         Some(self.automaton.run(0, prefix, false).0)
     }
 
-    fn label(&self, row: &Row) -> (u32, u32) {
-        match self.automaton.label(row.state) {
+    fn label(&self, stream: &Stream) -> (u32, u32) {
+        match self.automaton.label(stream.state) {
             (_, 0) => (0, 0),
             (stop, depth) => (stop as u32, depth as u32),
         }
     }
 
-    /// The row, if a matcher can be in that state. `text`: whether characters can be unfinished.
-    fn restore(&self, saved: &Snapshot, text: bool) -> Option<Row> {
+    /// The stream, if a matcher can be in that state. `text`: whether characters can be unfinished.
+    fn restore(&self, saved: &Snapshot, text: bool) -> Option<Stream> {
         let state = self.state(saved.stop, saved.depth)?;
         let pending = Pending::new(&saved.pending)?;
         let (stop, discarded) = saved.hit.unwrap_or_default();
-        let row = Row { fed: saved.fed, discarded, state, stop, phase: saved.phase, pending };
+        let stream = Stream { fed: saved.fed, discarded, state, stop, phase: saved.phase, pending };
 
         // Counters stay far from where they would overflow, and so does every sum with them.
         let counters = saved.fed.max(discarded) <= u64::MAX >> 1 && u64::from(saved.depth) <= saved.fed;
@@ -69,15 +69,16 @@ impl<S: Symbol> Stops<S> {
             }
         };
         let fits = counters && ended && hit && (text || saved.pending.is_empty());
-        (fits && self.emitted(&row) == saved.emitted && self.pending_fits(saved, &row)).then_some(row)
+        (fits && self.emitted(&stream) == saved.emitted && self.pending_fits(saved, &stream))
+            .then_some(stream)
     }
 
     /// An unfinished character is the end of what was given out, and so is the label up to the hold.
-    fn pending_fits(&self, saved: &Snapshot, row: &Row) -> bool {
+    fn pending_fits(&self, saved: &Snapshot, stream: &Stream) -> bool {
         let Some(stop) = self.sequences.get(saved.stop as usize).filter(|_| saved.depth > 0) else {
             return saved.pending.len() as u64 <= saved.emitted;
         };
-        let given = &stop[..saved.depth as usize - self.held(row).len()];
+        let given = &stop[..saved.depth as usize - self.held(stream).len()];
         let both = given.len().min(saved.pending.len());
         let same = given[given.len() - both..]
             .iter()
@@ -88,30 +89,30 @@ impl<S: Symbol> Stops<S> {
 }
 
 impl StopSet {
-    /// The row in portable form.
+    /// The stream in portable form.
     #[must_use]
-    pub fn save(&self, row: &Row) -> Snapshot {
+    pub fn save(&self, stream: &Stream) -> Snapshot {
         let (stop, depth) = match self.matching() {
-            Matching::Bytes(stops) => stops.label(row),
-            Matching::Ids(stops) => stops.label(row),
+            Matching::Bytes(stops) => stops.label(stream),
+            Matching::Ids(stops) => stops.label(stream),
         };
         Snapshot {
             fingerprint: self.fingerprint(),
-            phase: row.phase,
+            phase: stream.phase,
             stop,
             depth,
-            pending: row.pending.bytes().to_vec(),
-            fed: row.fed,
-            emitted: self.emitted(row),
-            hit: self.hit(row).map(|hit| (hit.index as u32, hit.discarded)),
+            pending: stream.pending.bytes().to_vec(),
+            fed: stream.fed,
+            emitted: self.emitted(stream),
+            hit: self.hit(stream).map(|hit| (hit.index as u32, hit.discarded)),
         }
     }
 
-    /// The row again.
+    /// The stream again.
     ///
     /// # Errors
     /// A state of another stop set, or one that no matcher can be in.
-    pub fn restore(&self, saved: &Snapshot) -> Result<Row, Error> {
+    pub fn restore(&self, saved: &Snapshot) -> Result<Stream, Error> {
         if saved.fingerprint != self.fingerprint() {
             return Err(Error::Knob {
                 argument: "state",
@@ -120,10 +121,10 @@ impl StopSet {
                 row: None,
             });
         }
-        let row = match self.matching() {
+        let stream = match self.matching() {
             Matching::Bytes(stops) => stops.restore(saved, self.kind() == Kind::Text),
             Matching::Ids(stops) => stops.restore(saved, false),
         };
-        row.ok_or(Error::BadState)
+        stream.ok_or(Error::BadState)
     }
 }

@@ -1,7 +1,7 @@
 //! Stops over one alphabet.
 
 use super::automaton::{Automaton, Symbol};
-use super::matcher::{Hit, Phase, Row};
+use super::matcher::{Hit, Phase, Stream};
 use super::{MAX_TOTAL, Tie};
 use crate::error::{Error, Number};
 
@@ -44,9 +44,9 @@ impl<S: Symbol> Stops<S> {
     /// The finish in the whole text.
     #[must_use]
     pub fn find(&self, whole: &[S]) -> Option<Hit> {
-        let mut row = Row::default();
-        self.feed(&mut row, whole, true).ok()?;
-        self.hit(&row)
+        let mut stream = Stream::default();
+        self.feed(&mut stream, whole, true).ok()?;
+        self.hit(&stream)
     }
 
     /// The stops that win in no text. Such a stop contains one that ends earlier, or loses the tie
@@ -60,18 +60,18 @@ impl<S: Symbol> Stops<S> {
         (0..self.sequences.len()).filter(|index| !wins(index)).collect()
     }
 
-    /// The symbols held back in this row: always a prefix of a stop.
+    /// The symbols held back in this stream: always a prefix of a stop.
     #[inline]
     #[must_use]
-    pub fn held(&self, row: &Row) -> &[S] {
-        let armed = match row.phase {
-            _ if self.include || row.state == 0 => return &[],
+    pub fn held(&self, stream: &Stream) -> &[S] {
+        let armed = match stream.phase {
+            _ if self.include || stream.state == 0 => return &[],
             Phase::Unarmed => false,
             Phase::Armed => true,
             Phase::Hit | Phase::Flushed => return &[],
         };
-        let (stop, depth) = self.automaton.label(row.state);
-        let hold = self.automaton.hold(row.state, armed);
+        let (stop, depth) = self.automaton.label(stream.state);
+        let hold = self.automaton.hold(stream.state, armed);
         self.sequences.get(stop).map_or(&[], |stop| &stop[depth - hold..depth])
     }
 }

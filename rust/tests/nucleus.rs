@@ -4,7 +4,7 @@ mod common;
 
 use common::{at_every_level, naive, temperature};
 use proptest::prelude::*;
-use rheostat::nucleus::{self, Standing, Tier};
+use rheostat::nucleus::{self, InPlace, Tier};
 use rheostat::scratch::Scratch;
 use rheostat::survey::Survey;
 use rheostat::{Knobs, Step, law};
@@ -40,7 +40,7 @@ fn checked_with(
 ) -> Tier {
     let maximum = naive::maximum(row);
     let found = nucleus::keep(
-        Standing { logits: row.into(), maximum, scale: law::scale_of(temperature) },
+        InPlace { logits: row.into(), maximum, scale: law::scale_of(temperature) },
         survey,
         p,
         scratch,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::stop::{naive_finish, naive_hold};
 use proptest::prelude::*;
 use rheostat::Error;
-use rheostat::stop::{Batch, Feed, Output, Pending, Phase, Piece, Row, StopSet, Tie};
+use rheostat::stop::{Batch, Feed, Output, Pending, Phase, Piece, StopSet, Stream, Tie};
 
 fn bytes_set(stops: &[Vec<u8>], tie: Tie, include: bool) -> StopSet {
     let stops = stops.iter().map(|stop| stop.clone().into_boxed_slice()).collect();
@@ -31,8 +31,8 @@ fn unwrap_bytes(output: Output<'_>) -> Vec<u8> {
     }
 }
 
-fn held_len(set: &StopSet, row: &Row) -> usize {
-    match set.held(row) {
+fn held_len(set: &StopSet, stream: &Stream) -> usize {
+    match set.held(stream) {
         Piece::Bytes(bytes) => bytes.len(),
         Piece::Ids(ids) => ids.len(),
     }
@@ -67,7 +67,7 @@ proptest! {
         include in any::<bool>(),
     ) {
         for set in [bytes_set(&stops, tie, include), ids_set(&stops, tie, include)] {
-            let (mut row, mut text, mut given) = (Row::default(), Vec::new(), Vec::new());
+            let (mut stream, mut text, mut given) = (Stream::default(), Vec::new(), Vec::new());
             let mut unarmed_length = 0;
             for (number, piece) in pieces.iter().enumerate() {
                 let armed = number >= unarmed;
@@ -77,10 +77,10 @@ proptest! {
                 }
                 let ids = wide(piece);
                 let ids = if set.kind().name() == "tokens" { Piece::Ids(&ids) } else { Piece::Bytes(piece) };
-                given.extend(unwrap_bytes(set.feed(&mut row, ids, armed).expect("armed once, armed always")));
+                given.extend(unwrap_bytes(set.feed(&mut stream, ids, armed).expect("armed once, armed always")));
 
                 let finish = naive_finish(&stops, tie, &text, unarmed_length);
-                prop_assert_eq!(set.hit(&row).map(|hit| (hit.index, hit.end as usize)), finish);
+                prop_assert_eq!(set.hit(&stream).map(|hit| (hit.index, hit.end as usize)), finish);
                 let safe = match finish {
                     Some((_, end)) if include => end,
                     Some((index, end)) => end - stops[index].len(),
@@ -88,16 +88,16 @@ proptest! {
                     None => text.len() - naive_hold(&stops, tie, &text, armed),
                 };
                 prop_assert_eq!(&given, &text[..safe]);
-                prop_assert_eq!(set.emitted(&row), safe as u64);
-                prop_assert_eq!(set.restore(&set.save(&row)), Ok(row));
+                prop_assert_eq!(set.emitted(&stream), safe as u64);
+                prop_assert_eq!(set.restore(&set.save(&stream)), Ok(stream));
                 if let Some((_, end)) = finish {
-                    prop_assert_eq!(set.hit(&row).map(|hit| hit.discarded), Some((text.len() - end) as u64));
+                    prop_assert_eq!(set.hit(&stream).map(|hit| hit.discarded), Some((text.len() - end) as u64));
                     break;
                 }
-                prop_assert_eq!(held_len(&set, &row), text.len() - safe);
+                prop_assert_eq!(held_len(&set, &stream), text.len() - safe);
             }
-            given.extend(unwrap_bytes(set.flush(&mut row)));
-            prop_assert!(set.hit(&row).is_some() || given == text);
+            given.extend(unwrap_bytes(set.flush(&mut stream)));
+            prop_assert!(set.hit(&stream).is_some() || given == text);
         }
     }
 
@@ -122,7 +122,7 @@ proptest! {
     ) {
         for set in [bytes_set(&stops, Tie::First, include), ids_set(&stops, Tie::First, include)] {
             let ids = |bytes: &[u8]| if set.kind().name() == "tokens" { wide(bytes) } else { vec![] };
-            let mut one = Row::default();
+            let mut one = Stream::default();
             set.feed(&mut one, as_piece(&set, &before, &ids(&before)), armed_from == 0).expect("fresh");
             let (mut many, mut given, mut used) = (one, Vec::new(), 0);
             for (number, piece) in pieces.iter().enumerate() {
@@ -168,24 +168,24 @@ fn every_table_matches_naive() {
         let text: Vec<u8> =
             (0..4000).map(|k| (k / (len - 5) % count) as u8).chain(stops[2].clone()).collect();
         let set = bytes_set(&stops, Tie::First, false);
-        let mut row = Row::default();
+        let mut stream = Stream::default();
         for (at, piece) in text.chunks(7).enumerate() {
-            set.feed(&mut row, Piece::Bytes(piece), true).expect("never flushed");
+            set.feed(&mut stream, Piece::Bytes(piece), true).expect("never flushed");
             let read = text.len().min((at + 1) * 7);
-            if row.phase() != Phase::Hit && at % 50 == 0 {
+            if stream.phase() != Phase::Hit && at % 50 == 0 {
                 let tail = &text[read.saturating_sub(100)..read];
-                assert_eq!(held_len(&set, &row), naive_hold(&stops[..], Tie::First, tail, true));
+                assert_eq!(held_len(&set, &stream), naive_hold(&stops[..], Tie::First, tail, true));
             }
         }
         let expected = naive_finish(&stops, Tie::First, &text, 0);
-        assert_eq!(set.hit(&row).map(|hit| (hit.index, hit.end as usize)), expected);
+        assert_eq!(set.hit(&stream).map(|hit| (hit.index, hit.end as usize)), expected);
         assert_eq!(expected.map(|(index, _)| index), Some(2));
     }
 }
 
 #[test]
 fn a_row_is_at_most_40_bytes() {
-    assert!(size_of::<Row>() <= 40);
+    assert!(size_of::<Stream>() <= 40);
 }
 
 #[test]
@@ -198,14 +198,14 @@ fn broken_promises_are_errors_and_change_nothing() {
     assert_eq!(long.err().map(|error| error.to_string()), Some(message.to_owned()));
 
     let set = StopSet::text(vec![stop("ab")], Tie::First, false).expect("a stop");
-    let mut row = Row::default();
-    set.feed(&mut row, Piece::Bytes(b"a"), true).expect("fresh");
-    let before = row;
-    assert_eq!(set.feed(&mut row, Piece::Bytes(b"b"), false), Err(Error::Disarmed { row: None }));
-    assert_eq!(set.feed(&mut row, Piece::Ids(&[1]), true), Err(Error::WrongSymbols));
-    assert_eq!(row, before);
-    set.flush(&mut row);
-    assert_eq!(set.feed(&mut row, Piece::Bytes(b"b"), true), Err(Error::FedAfterFlush { row: None }));
+    let mut stream = Stream::default();
+    set.feed(&mut stream, Piece::Bytes(b"a"), true).expect("fresh");
+    let before = stream;
+    assert_eq!(set.feed(&mut stream, Piece::Bytes(b"b"), false), Err(Error::Disarmed { row: None }));
+    assert_eq!(set.feed(&mut stream, Piece::Ids(&[1]), true), Err(Error::WrongSymbols));
+    assert_eq!(stream, before);
+    set.flush(&mut stream);
+    assert_eq!(set.feed(&mut stream, Piece::Bytes(b"b"), true), Err(Error::FedAfterFlush { row: None }));
 
     let mut saved = set.save(&before);
     saved.depth = 9;

@@ -13,9 +13,9 @@ from importlib import import_module
 import rheostat
 from rheostat import KnobError, LogitsError
 from rheostat.cli import terminal
-from rheostat.cli.errors import FailedError, UsageError
+from rheostat.cli.errors import INTERRUPTED, FailedError, UsageError
 
-DONE, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+DONE, FAILED, USAGE, BROKEN_PIPE = 0, 1, 2, 141
 
 # Each is a module of this package, with what it says of itself in a line.
 COMMANDS = {

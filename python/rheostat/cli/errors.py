@@ -1,4 +1,6 @@
-"""What is wrong with a command line, or went wrong with what it asked for."""
+"""What is wrong with a command line, or with what it asked for; and the exit status after Ctrl-C."""
+
+INTERRUPTED = 130  # 128 + SIGINT, as a shell tells it
 
 
 class UsageError(Exception):

@@ -10,12 +10,11 @@ from typing import Any
 
 import rheostat
 from rheostat.cli import models, options, terminal
-from rheostat.cli.errors import UsageError
+from rheostat.cli.errors import INTERRUPTED, UsageError
 from rheostat.cli.stop_at import STOPS, closing
 from rheostat.cli.views import Held, Plain, Probabilities, Silent
 from rheostat.generation_model import POLICIES
 
-INTERRUPTED = 130
 MAX_TOKENS = 200
 
 USAGE = "[PROMPT] [OPTIONS]"

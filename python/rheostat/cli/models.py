@@ -10,26 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rheostat.cli.errors import FailedError, UsageError
 from rheostat.token_table import Table
-
-
-class Runnable(Protocol):
-    """What a command needs of a model, beside its logits: it is callable, or has `start` and `next`, as in
-    `generate`.
-    """
-
-    table: Any
-    """A `TokenTable`."""
-    context_length: int | None
-    """How many tokens it can read; None for any number."""
-    eos_token_id: Any
-    """The id or ids that end a text; None where none does."""
-
-    def encode(self, text: str, /) -> list[int]:
-        """The ids of a text."""
 
 
 def _box(path: Path | None = None) -> Any:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rheostat.cli import corpus, models, terminal
-from rheostat.cli.errors import FailedError, UsageError
+from rheostat.cli.errors import INTERRUPTED, FailedError, UsageError
 from rheostat.cli.presets import PRESETS, described
 
 if TYPE_CHECKING:
     from rheostat.lab.sweep import Plan, Subject
 
-INTERRUPTED = 130
 PRESET = "plain"
 WRITTEN = ("results.csv", "history.png", "importance.png", "heat_map.png", "effect_*.png")
 OF_DECODING = ("model", "preset", "prompt", "texts")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from rheostat.cli.errors import FailedError
+from rheostat.cli.errors import INTERRUPTED, FailedError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -73,7 +73,7 @@ def work_together(
 def _work(arguments: argparse.Namespace) -> None:
     """A worker process: exit status 0 when the study is done, 1 after an error, 130 after SIGTERM."""
     from rheostat.cli.commands import sentence
-    from rheostat.cli.sweep import INTERRUPTED, places, plan_of
+    from rheostat.cli.sweep import places, plan_of
     from rheostat.lab.sweep import open_storage, work
 
     if hasattr(signal, "pthread_sigmask"):

@@ -10,9 +10,8 @@ from typing import Any
 
 from rheostat import lab
 from rheostat.cli import corpus, terminal, train_options, train_views
-from rheostat.cli.errors import UsageError
+from rheostat.cli.errors import INTERRUPTED, UsageError
 
-INTERRUPTED = 130
 PICTURES = (".png", ".svg", ".pdf")
 
 USAGE = "CORPUS... [OPTIONS]"

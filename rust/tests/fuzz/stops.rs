@@ -1,6 +1,6 @@
 //! Stops over a tiny alphabet, and a stream of them in pieces: what is given out, held and hit after each.
 
-use rheostat::stop::{Output, Phase, Piece, Row, StopSet, Tie};
+use rheostat::stop::{Output, Phase, Piece, StopSet, Stream, Tie};
 
 use crate::random::Random;
 use crate::stop::{naive_finish, naive_hold};
@@ -22,8 +22,8 @@ fn given(output: Output<'_>) -> Vec<u8> {
     }
 }
 
-fn held(set: &StopSet, row: &Row) -> usize {
-    match set.held(row) {
+fn held(set: &StopSet, stream: &Stream) -> usize {
+    match set.held(stream) {
         Piece::Bytes(bytes) => bytes.len(),
         Piece::Ids(ids) => ids.len(),
     }
@@ -52,19 +52,19 @@ pub fn check(mut random: Random, number: u64) -> Result<(), String> {
     };
     let set = set.map_err(|error| told(error.to_string()))?;
 
-    let (mut row, mut read, mut out, mut before_arming) = (Row::default(), vec![], vec![], 0);
+    let (mut stream, mut read, mut out, mut before_arming) = (Stream::default(), vec![], vec![], 0);
     for (at, piece) in pieces.iter().enumerate() {
         let armed = at >= unarmed;
         let ids = wide(piece);
         let symbols = if number % 3 == 2 { Piece::Ids(&ids) } else { Piece::Bytes(piece) };
-        let output = set.feed(&mut row, symbols, armed).map_err(|error| told(error.to_string()))?;
+        let output = set.feed(&mut stream, symbols, armed).map_err(|error| told(error.to_string()))?;
         out.extend(given(output));
         read.extend_from_slice(piece);
         if !armed {
             before_arming = read.len();
         }
         let finish = naive_finish(&stops, tie, &read, before_arming);
-        let hit = set.hit(&row).map(|hit| (hit.index, hit.end as usize));
+        let hit = set.hit(&stream).map(|hit| (hit.index, hit.end as usize));
         let safe = match finish {
             Some((_, end)) if include => end,
             Some((index, end)) => end - stops[index].len(),
@@ -77,16 +77,16 @@ pub fn check(mut random: Random, number: u64) -> Result<(), String> {
                 "piece {at}: hit {hit:?}, not {finish:?}; {out:?} out, not {safe} letters"
             )));
         }
-        if set.restore(&set.save(&row)) != Ok(row) {
-            return Err(told(format!("piece {at}: another row comes back")));
+        if set.restore(&set.save(&stream)) != Ok(stream) {
+            return Err(told(format!("piece {at}: another stream comes back")));
         }
-        if row.phase() == Phase::Hit {
+        if stream.phase() == Phase::Hit {
             return Ok(());
         }
-        if !include && held(&set, &row) != read.len() - safe {
-            return Err(told(format!("piece {at}: {} held, not {}", held(&set, &row), read.len() - safe)));
+        if !include && held(&set, &stream) != read.len() - safe {
+            return Err(told(format!("piece {at}: {} held, not {}", held(&set, &stream), read.len() - safe)));
         }
     }
-    out.extend(given(set.flush(&mut row)));
+    out.extend(given(set.flush(&mut stream)));
     if out == read { Ok(()) } else { Err(told(format!("{:?} in all", String::from_utf8_lossy(&out)))) }
 }
