@@ -75,6 +75,12 @@ def test_results_have_the_shape_of_the_ids(api):
         assert (result.top_ids.dtype, result.top_logprobs.dtype) == (np.int64, np.float64)
 
 
+def test_a_batch_without_rows_has_results_without_rows(api):
+    told = api.logprobs(np.zeros((0, 4), np.float32), [], top=2)
+    assert [array.shape for array in told] == [(0,), (0,), (0, 2), (0, 2)]
+    assert [array.dtype.kind for array in told] == list("fiif")
+
+
 def test_a_batch_equals_its_rows(api):
     x = np.random.default_rng(1).normal(size=(4, 30)).astype(F)
     ids = np.array([3, 0, 7, 29])

@@ -48,7 +48,8 @@ def logprobs(
     for row, ids in enumerate(wanted):
         x = rows.shaped(row)
         results.append(_of_row(x, rows.kept(x, row, chances[row]), ids, top))
-    own, ranks, top_ids, top_logprobs = map(np.array, zip(*results, strict=True))
+    none = np.empty(0), np.empty(0, np.int64), np.empty((0, top), np.int64), np.empty((0, top))
+    own, ranks, top_ids, top_logprobs = map(np.array, zip(*results, strict=True)) if results else none
     if rows.is_row:
         top_ids, top_logprobs = top_ids[0], top_logprobs[0]
     return Logprobs(own.reshape(shape), ranks.reshape(shape), top_ids, top_logprobs)
@@ -87,7 +88,7 @@ def _token_ids(value: Any, rows: Rows) -> tuple[list[tuple[int, ...]], tuple[int
         id_tuple("token_ids", [item] if flat else item, v, kind) for item, v in zip(ids, vocab, strict=True)
     ]
     lengths = {len(item) for item in lists}
-    if len(lengths) != 1:
+    if len(lengths) > 1:
         raise KnobError(
             "token_ids must hold as many ids for every row, got a ragged list", "token_ids", "a ragged list"
         )
