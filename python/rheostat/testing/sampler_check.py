@@ -115,7 +115,8 @@ def check_sampler(
             weights of what the sampler itself keeps; with ``"token"`` it is fn.
         rows: other rows than the own ones: (vocab,) each.
         draws: how many tokens are drawn from each row.
-        false_alarm: how often a right sampler fails the three tests together.
+        false_alarm: how often a right sampler fails the three tests together, about: where a row keeps a
+            token that few draws hit, some 20, the chi-square's far tail is heavier, and 1e-6 is 4e-6.
 
     Returns:
         A report: `ok`, `differences` by cause, each with the smallest row that shows it, and `draws`.
