@@ -50,6 +50,9 @@ impl Known {
 /// Logits of one value that are a tie of many.
 const TIED: usize = 4 * MANY;
 
+/// From less than 1 / SHORT of all on, to look at each member is less work than a pass over all.
+const SHORT: usize = 8;
+
 /// [`cut`] where the weights are rint of float weights.
 pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut Vec<u32>) -> Cut {
     let Weighed { xs, weights } = of;
@@ -72,13 +75,14 @@ pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut V
             if list(found, members) {
                 break;
             }
+            let untied = (found.low, found.high);
             for end in [found.high.next_down(), found.low] {
-                match beside_tie(&of, known.total, target, end, found) {
+                match beside_tie(&of, members, (known.total, target), end, found) {
                     Ok(cut) => return cut,
                     Err(beside) => found = beside,
                 }
             }
-            if list(found, members) {
+            if (found.low, found.high) != untied && list(found, members) {
                 break;
             }
         }
@@ -91,12 +95,23 @@ pub fn cut_by_weight(of: Weighed<'_>, known: Known, target: u64, members: &mut V
     cut(xs, weigh, target, members)
 }
 
-/// The cut in a tie of many at this logit; or what is found of it without the tie, if it is one.
-fn beside_tie(of: &Weighed<'_>, total: u64, target: u64, tie: f32, found: Bracket) -> Result<Cut, Bracket> {
+/// The cut in a tie of many at this logit; or what is found of it without the tie, if it is one. All that are equal to it
+/// are among the members.
+fn beside_tie(
+    of: &Weighed<'_>,
+    members: &[u32],
+    (total, target): (u64, u64),
+    tie: f32,
+    found: Bracket,
+) -> Result<Cut, Bracket> {
     let Weighed { xs, weights } = *of;
-    let count = weighed::count(xs, tie);
-    let first = xs.iter().position(|x| *x == tie);
-    let Some(first) = first.filter(|_| count >= TIED) else { return Err(found) };
+    let is_short = members.len() < xs.len() / SHORT;
+    let among = || members.iter().filter(|at| xs[**at as usize] == tie).count();
+    let count = if is_short { among() } else { weighed::count(xs, tie) };
+    if count < TIED {
+        return Err(found);
+    }
+    let Some(first) = xs.iter().position(|x| *x == tie) else { return Err(found) };
     let above = simd::sum_above(Level::current(), xs, weights, tie);
     let weight = law::integer_weight(weights[first]);
     let (all, below) = (count as u64 * weight, total.saturating_sub(above) as f64);
