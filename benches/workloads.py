@@ -91,7 +91,7 @@ HARD = [
             "cut beside a tie",
             "top_p=0.5, repetition_penalty=1.3, presence_penalty=0.5, output_ids=likeliest",
             {"likeliest": np.argsort(-rows("cut beside a tie", LONG)[0])[:200]},
-            15,
+            20,
         ),
         ("two ties, cut at the edge of the lower", "two ties", "top_p=edge", {"edge": EDGE}, 15),
         (
@@ -220,7 +220,7 @@ STOP = [
             'matcher.feed(" the")',
             on_stops(count),
             goal=4,
-            bar=2.4,
+            bar=2.8,
             yardstick='nothing.feed(" the")',
             peer=("stop", count),
         )
