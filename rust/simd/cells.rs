@@ -19,12 +19,6 @@ impl Default for Cells {
 }
 
 impl Cells {
-    /// One value a cell, in an order that is the level's.
-    #[must_use]
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-
     /// [`super::survey`] at the current level, with what [`super::add_to_cells`] adds of the changed logits.
     pub fn survey(&mut self, source: Source<'_>, changes: &[(u32, f32)], scale: f32, shift: f32) -> Surveyed {
         self.level = Level::current();
